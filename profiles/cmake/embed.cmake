@@ -1,0 +1,23 @@
+# Writes OUTPUT, a C++ file that holds every file of FILES as bytes, so that the binary carries its
+# data wherever it is run. Names are relative to BASE. Run as `cmake -D... -P embed.cmake`.
+set(content "// Generated from profiles/data by profiles/cmake/embed.cmake.\n#include \"profiles/embedded_data.h\"\n\n")
+string(APPEND content "namespace meshplan::profiles {\n\nstd::span<const EmbeddedFile> embedded_files() {\n  static const EmbeddedFile kFiles[] = {\n")
+foreach(file IN LISTS FILES)
+  file(RELATIVE_PATH name ${BASE} ${file})
+  file(READ ${file} text)
+  # Literals are cut in pieces: compilers bound the length of one literal, not of a concatenation.
+  string(LENGTH "${text}" length)
+  set(pieces "")
+  set(at 0)
+  while(at LESS length)
+    string(SUBSTRING "${text}" ${at} 12000 piece)
+    string(APPEND pieces "\n      R\"__data__(${piece})__data__\"")
+    math(EXPR at "${at} + 12000")
+  endwhile()
+  if(pieces STREQUAL "")
+    set(pieces "\"\"")
+  endif()
+  string(APPEND content "      {\"${name}\", ${pieces}},\n")
+endforeach()
+string(APPEND content "  };\n  return kFiles;\n}\n\n}  // namespace meshplan::profiles\n")
+file(WRITE ${OUTPUT} "${content}")
