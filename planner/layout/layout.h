@@ -20,20 +20,20 @@ enum class Axis { Tp, Cp, Dp, Pp };
 /// one device. Text form: layout_text.h.
 struct Layout {
   int tp = 1, pp = 1, dp = 1;
-  int mbs = 1;                ///< sequences per micro-batch
+  int mbs = 1;  ///< sequences per micro-batch
   int cp = 1, ep = 1;
-  std::optional<int> etp;     ///< tensor degree inside experts; none: tp
-  int vpp = 1;                ///< chunks per stage
-  bool sp = false;            ///< sequence parallelism
+  std::optional<int> etp;  ///< tensor degree inside experts; none: tp
+  int vpp = 1;             ///< chunks per stage
+  bool sp = false;         ///< sequence parallelism
   Recompute recompute = Recompute::None;
-  int zero = 0;               ///< 0..3; 3 = fully sharded
-  int hsdp = 1;               ///< replicas over shards: states are sharded over dp * cp / hsdp
+  int zero = 0;  ///< 0..3; 3 = fully sharded
+  int hsdp = 1;  ///< replicas over shards: states are sharded over dp * cp / hsdp
   Overlap overlap = Overlap::None;
   ContextKind cp_kind = ContextKind::Ring;
   Offload offload = Offload::None;
   std::array<Axis, 4> order = {Axis::Tp, Axis::Cp, Axis::Dp, Axis::Pp};  ///< fastest first
   ScheduleKind schedule = ScheduleKind::OneFOneB;
-  std::vector<int> stages;    ///< layers per chunk in model order, pp * chunks_per_stage entries
+  std::vector<int> stages;  ///< layers per chunk in model order, pp * chunks_per_stage entries
 
   friend bool operator==(const Layout&, const Layout&) = default;
 
