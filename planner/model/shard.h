@@ -14,8 +14,9 @@ struct LayerSplit {
   int etp = 1;      ///< tensor parallel inside experts; tp unless the layout says otherwise
 };
 
+/// (Not GemmShape: that is one product as the device runs it, planner/cost/compute/gemm.h.)
 /// One rank's share of a matrix product: `groups` products of [rows, inner] x [inner, columns].
-struct GemmShape {
+struct RankGemm {
   std::int64_t rows = 0, columns = 0, inner = 0;
   std::int64_t groups = 1;
   [[nodiscard]] double multiply_adds() const {
@@ -27,7 +28,7 @@ struct GemmShape {
 /// Shape of a Gemm, GroupedGemm or Router on one rank; `tokens` = tokens of the rank's sequences
 /// before sequence parallelism (micro-batch * sequence / cp). Uneven cuts: the largest rank's.
 /// Routing is taken as balanced. For other kinds all zero.
-GemmShape rank_gemm(const Operator& op, std::int64_t tokens, const LayerSplit& split);
+RankGemm rank_gemm(const Operator& op, std::int64_t tokens, const LayerSplit& split);
 
 /// Heads of queries, and of keys and values, on one rank: at least one each.
 int rank_heads(const Operator& op, const LayerSplit& split);

@@ -1,0 +1,89 @@
+#include "profiles/framework.h"
+
+namespace meshplan::profiles {
+namespace {
+
+void read_into(Framework& out, const JsonNode& file) {
+  file.require_schema("framework");
+  file.refuse_unknown_keys({"schema", "name", "source", "states", "loss", "allocator", "time"});
+  const auto real = [](const JsonNode& group, std::string_view key, double& value) {
+    if (const auto node = group.find_value(key)) {
+      value = node->number();
+      if (value < 0) node->refuse("a number of at least 0");
+    }
+  };
+  const auto flag = [](const JsonNode& group, std::string_view key, bool& value) {
+    if (const auto node = group.find_value(key)) value = node->boolean();
+  };
+  const auto size = [](const JsonNode& group, std::string_view key, Bytes& value) {
+    if (const auto node = group.find_value(key)) value = {node->integer(0, INT64_C(1) << 40)};
+  };
+  const auto time = [&](const JsonNode& group, std::string_view key, Seconds& value) {
+    double seconds = value.count();
+    real(group, key, seconds);
+    value = Seconds{seconds};
+  };
+  if (const auto states = file.find("states")) {
+    states->refuse_unknown_keys({"weight_bytes", "gradient_bytes", "backward_gradient_bytes",
+                                 "master_bytes", "moment_bytes", "gathered_bytes",
+                                 "reduced_gradient_bytes", "reduction_bytes", "prefetched_units"});
+    real(*states, "weight_bytes", out.weight_bytes);
+    real(*states, "gradient_bytes", out.gradient_bytes);
+    real(*states, "backward_gradient_bytes", out.backward_gradient_bytes);
+    real(*states, "master_bytes", out.master_bytes);
+    real(*states, "moment_bytes", out.moment_bytes);
+    real(*states, "gathered_bytes", out.gathered_bytes);
+    real(*states, "reduced_gradient_bytes", out.reduced_gradient_bytes);
+    real(*states, "reduction_bytes", out.reduction_bytes);
+    real(*states, "prefetched_units", out.prefetched_units);
+  }
+  if (const auto loss = file.find("loss")) {
+    loss->refuse_unknown_keys({"bytes_per_logit", "embedding_gradient_transient"});
+    real(*loss, "bytes_per_logit", out.loss_bytes_per_logit);
+    flag(*loss, "embedding_gradient_transient", out.embedding_gradient_transient);
+  }
+  if (const auto allocator = file.find("allocator")) {
+    allocator->refuse_unknown_keys(
+        {"fragmentation", "context_bytes", "communicator_bytes", "workspace_bytes"});
+    real(*allocator, "fragmentation", out.fragmentation);
+    size(*allocator, "context_bytes", out.context);
+    size(*allocator, "communicator_bytes", out.communicator);
+    size(*allocator, "workspace_bytes", out.workspace);
+  }
+  if (const auto node = file.find("time")) {
+    node->refuse_unknown_keys({"flash_attention", "fused_elementwise", "elementwise_passes",
+                               "kernel_launch_seconds", "step_overhead_seconds",
+                               "kernels_per_operator", "overlap_grad", "overlap_param",
+                               "overlap_p2p", "sequence_parallel_async", "tp_overlap_fraction"});
+    flag(*node, "flash_attention", out.flash_attention);
+    flag(*node, "fused_elementwise", out.fused_elementwise);
+    real(*node, "elementwise_passes", out.elementwise_passes);
+    time(*node, "kernel_launch_seconds", out.kernel_launch);
+    time(*node, "step_overhead_seconds", out.step_overhead);
+    if (const auto count = node->find_value("kernels_per_operator")) {
+      out.kernels_per_operator = count->count();
+    }
+    flag(*node, "overlap_grad", out.overlap_grad);
+    flag(*node, "overlap_param", out.overlap_param);
+    flag(*node, "overlap_p2p", out.overlap_p2p);
+    flag(*node, "sequence_parallel_async", out.sequence_parallel_async);
+    real(*node, "tp_overlap_fraction", out.tp_overlap_fraction);
+  }
+}
+
+}  // namespace
+
+Framework load_framework(const std::string& name, const DataFiles& files) {
+  Framework out;
+  read_into(out, files.at("frameworks", "generic", "framework"));
+  out.name = name.empty() ? "generic" : name;
+  if (name.empty() || name == "generic") return out;
+  if (const auto file = files.find("frameworks/" + name)) {
+    read_into(out, *file);
+  } else {
+    out.known = false;
+  }
+  return out;
+}
+
+}  // namespace meshplan::profiles
