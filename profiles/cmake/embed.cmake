@@ -2,6 +2,8 @@
 # data wherever it is run. Names are relative to BASE. Run as `cmake -D... -P embed.cmake`.
 set(content "// Generated from profiles/data by profiles/cmake/embed.cmake.\n#include \"profiles/embedded_data.h\"\n\n")
 string(APPEND content "namespace meshplan::profiles {\n\nstd::span<const EmbeddedFile> embedded_files() {\n  static const EmbeddedFile kFiles[] = {\n")
+# The list comes joined by "|": semicolons do not survive a command line.
+string(REPLACE "|" ";" FILES "${FILES}")
 foreach(file IN LISTS FILES)
   file(RELATIVE_PATH name ${BASE} ${file})
   file(READ ${file} text)
