@@ -22,7 +22,7 @@ std::string at_line(const std::string& source, std::size_t line) {
   return source + ":" + std::to_string(line);
 }
 
-std::string quoted(std::string_view text) {
+std::string shown(std::string_view text) {
   if (text.size() <= kLongestShown) return "'" + std::string(text) + "'";
   return "'" + std::string(text.substr(0, kLongestShown)) + "...'";
 }
@@ -76,7 +76,7 @@ class Records {
         return;
       }
       throw InputError(at_line(source_, line_), "a comma after the closing quote",
-                       quoted(std::string_view(&separator, 1)));
+                       shown(std::string_view(&separator, 1)));
     }
   }
 
@@ -117,8 +117,7 @@ CsvTable CsvTable::parse(std::string_view text, const std::string& source,
   records.read(names, [&](std::size_t begin, std::size_t size) {
     const std::string name = names.substr(begin, size);
     if (table.has(name)) {
-      throw InputError(at_line(source, records.line()), "each column once",
-                       quoted(name) + " twice");
+      throw InputError(at_line(source, records.line()), "each column once", shown(name) + " twice");
     }
     table.header_.push_back(name);
   });
@@ -162,7 +161,7 @@ bool CsvTable::has(std::string_view column) const {
 CsvTable::Column CsvTable::column(std::string_view name) const {
   const auto found = std::find(header_.begin(), header_.end(), name);
   if (found == header_.end()) {
-    throw InputError(source_, "a column " + quoted(name), "none" + did_you_mean(name, header_));
+    throw InputError(source_, "a column " + shown(name), "none" + did_you_mean(name, header_));
   }
   return {static_cast<std::size_t>(found - header_.begin())};
 }
@@ -204,8 +203,8 @@ std::int64_t CsvTable::integer(std::size_t row, Column column, std::int64_t leas
 std::string CsvTable::where(std::size_t row) const { return at_line(source_, lines_[row]); }
 
 void CsvTable::refuse(std::size_t row, Column column, const std::string& expected) const {
-  throw InputError(where(row) + ", column " + quoted(header_[column.index]), expected,
-                   quoted(text(row, column)));
+  throw InputError(where(row) + ", column " + shown(header_[column.index]), expected,
+                   shown(text(row, column)));
 }
 
 }  // namespace meshplan::profiles
