@@ -1,0 +1,69 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+
+#include "runtime/communicator/rank_failure.h"
+
+namespace meshplan::runtime {
+
+enum class Reduction { Sum, Max };
+
+/// One half of a message between two ranks of a group.
+struct Transfer {
+  enum class Kind { Send, Receive };
+  Kind kind = Kind::Send;
+  int peer = 0;  ///< rank in the group
+  int tag = 0;   ///< >= 0; messages of one pair and tag arrive in the order in which they were sent
+  std::span<float> elements;
+};
+
+/// A rank's seat in a group of ranks. Implementations: threads of one process (in_process.h), MPI
+/// (mpi.h).
+///
+/// Calls block until the buffers may be used again. All ranks of a group make the same collective
+/// calls in the same order with buffers of the same size; ranks may mix groups freely as long as
+/// one global order of all calls exists. Every wait ends with RankFailure when another rank fails
+/// or the timeout passes. One thread per rank uses its communicators.
+class Communicator {
+ public:
+  Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+  virtual ~Communicator() = default;
+
+  [[nodiscard]] virtual int rank() const = 0;
+  [[nodiscard]] virtual int size() const = 0;
+
+  /// elements[i] <- reduction of elements[i] over the ranks, in place; the same bits on every rank.
+  virtual void all_reduce(std::span<float> elements, Reduction reduction) = 0;
+  /// all <- the ranks' `mine`, in rank order; all.size() == size() * mine.size(). `mine` may be the
+  /// rank's own part of `all`.
+  virtual void all_gather(std::span<const float> mine, std::span<float> all) = 0;
+  /// mine <- part rank() of the sum of `all` over the ranks; all.size() == size() * mine.size().
+  /// `mine` may be the rank's own part of `all`.
+  virtual void reduce_scatter(std::span<const float> all, std::span<float> mine) = 0;
+  /// elements <- those of rank `root`.
+  virtual void broadcast(std::span<float> elements, int root) = 0;
+  /// Part j of `mine` goes to rank j, whose part i of `theirs` comes from rank i.
+  virtual void all_to_all(std::span<const float> mine, std::span<float> theirs) = 0;
+  virtual void barrier() = 0;
+
+  /// Returns as soon as `elements` may be overwritten, without waiting for the receiver.
+  virtual void send(std::span<const float> elements, int peer, int tag) = 0;
+  /// Waits until a message from `peer` with `tag` can be received at once.
+  virtual void await(int peer, int tag) = 0;
+  virtual void receive(std::span<float> elements, int peer, int tag) = 0;
+  /// All of `transfers` together, like one NCCL group: no order among them can deadlock.
+  virtual void exchange(std::span<const Transfer> transfers) = 0;
+
+  /// The group of the ranks that name the same `colour` >= 0, ordered by (key, rank). Collective.
+  virtual std::unique_ptr<Communicator> split(int colour, int key) = 0;
+
+  /// Tells the others how far this rank is; cheap, for the message of a failure.
+  virtual void note(Place place) = 0;
+  /// Ends every other rank's wait with RankFailure, now or when it next waits.
+  virtual void fail(const std::string& reason) = 0;
+};
+
+}  // namespace meshplan::runtime

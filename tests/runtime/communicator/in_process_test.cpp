@@ -1,0 +1,141 @@
+#include "runtime/communicator/in_process.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "communicator_claims.h"
+
+namespace meshplan::runtime {
+namespace {
+
+using profiles::Seconds;
+using testing::AllOf;
+using testing::HasSubstr;
+
+struct Case {
+  Claim claim;
+  int ranks;
+  bool take_turns;
+};
+
+class InProcess : public testing::TestWithParam<Case> {};
+
+TEST_P(InProcess, KeepsTheClaim) {
+  const Case& c = GetParam();
+  run_in_process(c.ranks, {.timeout = Seconds{20}, .take_turns = c.take_turns, .in_words = {}},
+                 c.claim.check);
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const Claim& claim : kClaims) {
+    for (const int ranks : {1, 2, 3, 4, 8}) {
+      for (const bool take_turns : {false, true}) all.push_back({claim, ranks, take_turns});
+    }
+  }
+  return all;
+}
+
+std::string label(const testing::TestParamInfo<Case>& test) {
+  return std::string(test.param.claim.name) + "_" + std::to_string(test.param.ranks) +
+         (test.param.take_turns ? "_in_turns" : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Claims, InProcess, testing::ValuesIn(cases()), label);
+
+TEST(InProcessReduction, SumsInTheOrderOfRanks) {
+  // 1e8 + 1 - 1e8 in floats: left to right the 1 is lost (1e8 has spacing 8), so the sum in rank
+  // order is 0 for (1e8, 1, -1e8) and 1 for (1e8, -1e8, 1).
+  const auto sum_of = [](std::vector<float> values) {
+    std::atomic<float> result{-1};
+    run_in_process(3, {}, [&](Communicator& group) {
+      std::vector<float> x(5, values[group.rank()]);
+      group.all_reduce(x, Reduction::Sum);
+      if (group.rank() == 2) result = x[4];
+    });
+    return result.load();
+  };
+  EXPECT_EQ(sum_of({1e8F, 1.0F, -1e8F}), 0.0F);
+  EXPECT_EQ(sum_of({1e8F, -1e8F, 1.0F}), 1.0F);
+}
+
+/// What a failed run says.
+std::string failure_of(int ranks, const InProcessOptions& options,
+                       const std::function<void(Communicator&)>& body) {
+  try {
+    run_in_process(ranks, options, body);
+  } catch (const RankFailure& failure) {
+    return failure.what();
+  }
+  return "no failure";
+}
+
+TEST(InProcessFailure, ARankThatThrowsEndsEveryWait) {
+  for (const bool take_turns : {false, true}) {
+    const std::string said =
+        failure_of(4, {.timeout = Seconds{20}, .take_turns = take_turns, .in_words = {}},
+                   [](Communicator& group) {
+                     group.barrier();
+                     group.note({.step = 3, .instruction = 10 + group.rank()});
+                     group.barrier();
+                     if (group.rank() == 2) throw std::runtime_error("out of luck");
+                     group.barrier();
+                   });
+    EXPECT_THAT(
+        said, AllOf(HasSubstr("rank 2: out of luck"), HasSubstr("rank 0 at step 3, instruction 10"),
+                    HasSubstr("rank 3 at step 3, instruction 13")));
+  }
+}
+
+TEST(InProcessFailure, AMissingCallIsNamedAfterTheTimeout) {
+  const std::string said = failure_of(
+      3, {.timeout = Seconds{0.2}, .take_turns = false, .in_words = {}}, [](Communicator& group) {
+        group.note({.step = 0, .instruction = group.rank()});
+        if (group.rank() == 1) return;  // never joins the others
+        std::vector<float> x(3);
+        group.all_reduce(x, Reduction::Sum);
+      });
+  EXPECT_THAT(said, HasSubstr("in all_reduce for rank 1"));
+}
+
+TEST(InProcessFailure, AReceiveWithoutASendIsNamedAfterTheTimeout) {
+  const std::string said = failure_of(
+      2, {.timeout = Seconds{0.2}, .take_turns = false, .in_words = {}}, [](Communicator& group) {
+        std::vector<float> x(3);
+        if (group.rank() == 0) group.receive(x, 1, 4);
+      });
+  EXPECT_THAT(said, HasSubstr("rank 0 waited"));
+  EXPECT_THAT(said, HasSubstr("in receive for rank 1"));
+}
+
+TEST(InProcessFailure, AStalledRankIsLeftBehind) {
+  for (const bool take_turns : {false, true}) {
+    const auto released = std::make_shared<std::atomic<bool>>(false);
+    const auto gone = std::make_shared<std::atomic<bool>>(false);
+    const std::string said =
+        failure_of(2,
+                   {.timeout = Seconds{0.2},
+                    .take_turns = take_turns,
+                    .in_words = [](int rank, Place) { return "word " + std::to_string(rank); }},
+                   [released, gone](Communicator& group) {
+                     group.barrier();
+                     if (group.rank() == 1) {
+                       while (!*released) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                       *gone = true;
+                       return;
+                     }
+                     group.barrier();
+                   });
+    EXPECT_THAT(said, AllOf(HasSubstr("rank 1"), HasSubstr("rank 0 at word 0")));
+    *released = true;  // let the thread that was left behind end before the test does
+    while (!*gone) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+}  // namespace
+}  // namespace meshplan::runtime
