@@ -76,7 +76,7 @@ struct Tensor {
 
 /// One operator of the whole model.
 struct Operator {
-  std::string name;  ///< "qkv", "attention", "mlp_down", ...
+  std::string name = {};  ///< "qkv", "attention", "mlp_down", ...
   OperatorKind kind = OperatorKind::Gemm;
   Split split = Split::Replicated;
   /// Gemm, GroupedGemm (of one expert), Router: input and output features. Others: widths per
@@ -85,7 +85,7 @@ struct Operator {
   /// Attention, Scores, Softmax, Context, Rotary, and the projection "qkv": heads of queries, and
   /// of keys and values; head_dim of queries and keys, value_head_dim of values.
   int heads = 0, kv_heads = 0, head_dim = 0, value_head_dim = 0;
-  std::optional<int> window;    ///< attention: keys a query sees at most
+  std::optional<int> window = std::nullopt;  ///< attention: keys a query sees at most
   int experts = 0;              ///< Router, Dispatch, GroupedGemm, Combine: routed experts
   int experts_per_token = 0;    ///< and how many of them each token visits
   bool expert_rows = false;     ///< GroupedGemm: etp cuts the rows (down projection), else columns
@@ -97,7 +97,7 @@ struct Operator {
                                 ///< parallelism all-gather forward, reduce-scatter backward
   bool reduces_output = false;  ///< g: all-reduce of the output; under sequence parallelism
                                 ///< reduce-scatter forward, all-gather backward
-  std::vector<Tensor> kept;     ///< for its own backward besides its edges: masks, statistics
+  std::vector<Tensor> kept = {};  ///< for its own backward besides its edges: masks, statistics
 };
 
 /// Operators of one layer, the embedding or the head, and the tensors between them. Vertices are in

@@ -14,8 +14,8 @@ struct LayerSplit {
   int etp = 1;      ///< tensor parallel inside experts; tp unless the layout says otherwise
 };
 
-/// (Not GemmShape: that is one product as the device runs it, planner/cost/compute/gemm.h.)
 /// One rank's share of a matrix product: `groups` products of [rows, inner] x [inner, columns].
+/// (GemmShape of planner/cost/compute/gemm.h is one product as a device runs it.)
 struct RankGemm {
   std::int64_t rows = 0, columns = 0, inner = 0;
   std::int64_t groups = 1;

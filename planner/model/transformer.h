@@ -52,7 +52,7 @@ struct Transformer {
   bool parallel_residual = false;  ///< GPT-NeoX: attention and MLP read the same input
   bool embedding_norm = false;     ///< BLOOM
   bool final_norm = true;
-  bool query_key_norm = false;  ///< Qwen3: RMSNorm over head_dim of Q and K
+  bool query_key_norm = false;   ///< Qwen3: RMSNorm over head_dim of Q and K
   double dropout = 0;            ///< of the embedding and of what is added to the residual stream
   double attention_dropout = 0;  ///< of the attention probabilities
   std::optional<int> sliding_window;

@@ -1,0 +1,128 @@
+#include "planner/model/config.h"
+
+#include <array>
+#include <filesystem>
+#include <string_view>
+
+#include "planner/model/config_keys.h"
+#include "planner/model/parameters.h"
+#include "profiles/input_error.h"
+#include "profiles/nearest_name.h"
+
+namespace meshplan::planner {
+namespace {
+
+namespace fs = std::filesystem;
+using profiles::InputError;
+using profiles::JsonNode;
+
+struct Family {
+  std::string_view model_type;
+  Transformer (*read)(const ConfigKeys&);
+};
+
+constexpr std::array kFamilies = {
+    Family{"bloom", read_bloom},
+    Family{"deepseek_v2", read_deepseek_v2},
+    Family{"deepseek_v3", read_deepseek_v3},
+    Family{"gemma", read_gemma},
+    Family{"gpt2", read_gpt2},
+    Family{"gpt_neox", read_gpt_neox},
+    Family{"llama", read_llama},
+    Family{"mistral", read_mistral},
+    Family{"mixtral", read_mixtral},
+    Family{"nemotron", read_nemotron},
+    Family{"opt", read_opt},
+    Family{"phi3", read_phi3},
+    Family{"qwen2", read_qwen2},
+    Family{"qwen2_moe", read_qwen2_moe},
+    Family{"qwen3", read_qwen3},
+    Family{"qwen3_moe", read_qwen3_moe},
+};
+
+/// Bounds that hold across keys: widths stay ints, counts exact in 64 bits.
+void require_possible(const JsonNode& config, const Transformer& model) {
+  const auto product = [](int a, int b) { return static_cast<double>(a) * b; };
+  const auto require_width = [&](const std::string& what, double width) {
+    if (width <= ConfigKeys::kWidest) return;
+    throw InputError(config.where(), what + " of at most " + std::to_string(ConfigKeys::kWidest),
+                     std::to_string(static_cast<std::int64_t>(width)));
+  };
+  require_width("heads times head_dim", product(model.heads, model.head_dim));
+  require_width("heads times the head_dim of values", product(model.heads, model.value_head_dim()));
+  constexpr double kMostParameters = 1e15;
+  double parameters = static_cast<double>(embedding_parameters(model)) +
+                      static_cast<double>(head_parameters(model));
+  int sparse = 0;
+  int some_sparse = -1;
+  int some_dense = -1;
+  for (int layer = 0; layer < model.layers; ++layer) {
+    if (model.sparse(layer)) {
+      ++sparse;
+      some_sparse = layer;
+    } else {
+      some_dense = layer;
+    }
+  }
+  if (some_sparse >= 0) {
+    parameters += sparse * static_cast<double>(layer_parameters(model, some_sparse));
+  }
+  if (some_dense >= 0) {
+    parameters +=
+        (model.layers - sparse) * static_cast<double>(layer_parameters(model, some_dense));
+  }
+  if (parameters > kMostParameters) {
+    throw InputError(config.where(), "a model of at most 10^15 parameters", "a larger one");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> model_types() {
+  std::vector<std::string> names;
+  for (const Family& family : kFamilies) names.emplace_back(family.model_type);
+  return names;
+}
+
+Transformer read_config(const JsonNode& config, std::string name) {
+  const JsonNode type = config.at("model_type");
+  const std::string model_type = type.string();
+  for (const Family& family : kFamilies) {
+    if (family.model_type != model_type) continue;
+    Transformer model = family.read(ConfigKeys(config));
+    model.name = std::move(name);
+    model.model_type = model_type;
+    require_possible(config, model);
+    return model;
+  }
+  std::string known;
+  const auto types = model_types();
+  for (const std::string& each : types) known += (known.empty() ? "" : ", ") + each;
+  throw InputError(type.where(), "a known model_type (" + known + ")",
+                   type.shown() + profiles::did_you_mean(model_type, types));
+}
+
+Transformer load_model(const std::string& preset_or_path, const profiles::DataFiles& files) {
+  const bool looks_like_path =
+      preset_or_path.find('/') != std::string::npos || preset_or_path.ends_with(".json");
+  if (!looks_like_path) {
+    if (const auto preset = files.find("models/" + preset_or_path)) {
+      return read_config(*preset, preset_or_path);
+    }
+  }
+  std::error_code ignored;
+  fs::path path = preset_or_path;
+  if (fs::is_directory(path, ignored)) {
+    path /= "config.json";
+  } else if (!looks_like_path && !fs::exists(path, ignored)) {
+    return read_config(files.at("models", preset_or_path, "model"), preset_or_path);  // refuses
+  }
+  // A config.json is named by its folder, any other file by its stem.
+  const fs::path named = fs::absolute(path).lexically_normal();
+  const std::string name = named.filename() == "config.json"
+                               ? named.parent_path().filename().string()
+                               : named.stem().string();
+  return read_config(JsonNode::read_file(path.string()), name);
+}
+
+}  // namespace meshplan::planner

@@ -1,0 +1,98 @@
+#include "planner/model/flops.h"
+
+#include <algorithm>
+#include <boost/range/iterator_range.hpp>
+#include <map>
+#include <utility>
+
+namespace meshplan::planner {
+
+using profiles::Flops;
+
+double attended_keys(const Operator& op, double kv_length, AttentionConvention convention) {
+  const double window = op.window ? std::min<double>(*op.window, kv_length) : kv_length;
+  if (convention == AttentionConvention::Full) return window;
+  // Query i of 1..s sees min(i, w): a triangle of w rows, then s - w rows of w.
+  return (window * (window + 1) / 2 + (kv_length - window) * window) / kv_length;
+}
+
+Flops forward_flops(const Operator& op, double tokens, double kv_length,
+                    AttentionConvention convention) {
+  const auto product = [&](double width) {
+    return Flops{2 * tokens * attended_keys(op, kv_length, convention) * op.heads * width};
+  };
+  const double gemm = 2 * tokens * static_cast<double>(op.input) * op.output;
+  switch (op.kind) {
+    case OperatorKind::Gemm:
+    case OperatorKind::Router:
+      return {gemm};
+    case OperatorKind::GroupedGemm:
+      return {gemm * op.experts_per_token};
+    case OperatorKind::Attention:
+      return product(op.head_dim + op.value_head_dim);
+    case OperatorKind::Scores:
+      return product(op.head_dim);
+    case OperatorKind::Context:
+      return product(op.value_head_dim);
+    default:
+      return {};
+  }
+}
+
+BackwardFlops backward_flops(const Operator& op, double tokens, double kv_length,
+                             AttentionConvention convention) {
+  const Flops forward = forward_flops(op, tokens, kv_length, convention);
+  switch (op.kind) {
+    case OperatorKind::Attention: {
+      const double scores = static_cast<double>(op.head_dim) / (op.head_dim + op.value_head_dim);
+      return {2 * forward, {}, scores * forward};
+    }
+    case OperatorKind::Scores:
+    case OperatorKind::Context:
+      return {2 * forward, {}, {}};
+    default:
+      return {forward, forward, {}};
+  }
+}
+
+Flops forward_flops(const OperatorGraph& graph, double tokens, double kv_length,
+                    AttentionConvention convention) {
+  Flops sum{};
+  for (const auto vertex : boost::make_iterator_range(vertices(graph))) {
+    sum += forward_flops(graph[vertex], tokens, kv_length, convention);
+  }
+  return sum;
+}
+
+Flops forward_flops_per_token(const Transformer& model, double seq_len,
+                              AttentionConvention convention) {
+  Flops sum = forward_flops(embedding_operators(model), 1, seq_len, convention) +
+              forward_flops(head_operators(model), 1, seq_len, convention);
+  // Layers differ by dense or sparse, windowed or not.
+  std::map<std::pair<bool, bool>, Flops> kinds;
+  for (int layer = 0; layer < model.layers; ++layer) {
+    const std::pair kind{model.sparse(layer), layer >= model.first_window_layer};
+    auto found = kinds.find(kind);
+    if (found == kinds.end()) {
+      const OperatorGraph graph = layer_operators(model, layer, true);
+      found = kinds.emplace(kind, forward_flops(graph, 1, seq_len, convention)).first;
+    }
+    sum += found->second;
+  }
+  return sum;
+}
+
+Flops model_flops_per_token(const Transformer& model, double seq_len,
+                            AttentionConvention convention) {
+  return 3 * forward_flops_per_token(model, seq_len, convention);
+}
+Flops forward_flops_per_sequence(const Transformer& model, double seq_len,
+                                 AttentionConvention convention) {
+  return seq_len * forward_flops_per_token(model, seq_len, convention);
+}
+Flops model_flops_per_sequence(const Transformer& model, double seq_len,
+                               AttentionConvention convention) {
+  return seq_len * model_flops_per_token(model, seq_len, convention);
+}
+
+}  // namespace meshplan::planner

@@ -1,0 +1,56 @@
+#include "planner/model/saved_activations.h"
+
+#include <boost/range/iterator_range.hpp>
+#include <set>
+
+namespace meshplan::planner {
+
+using profiles::Bytes;
+
+Bytes saved_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
+                             std::int64_t kv_length, const LayerSplit& split, Recompute recompute) {
+  Bytes sum{};
+  std::set<int> counted;
+  const auto count = [&](const Tensor& tensor) {
+    if (counted.insert(tensor.storage).second) {
+      sum += rank_bytes(tensor, tokens, kv_length, split);
+    }
+  };
+  for (const auto edge : boost::make_iterator_range(edges(layer))) {
+    const Tensor& tensor = layer[edge];
+    const bool input = layer[source(edge, layer)].kind == OperatorKind::Input;
+    switch (recompute) {
+      case Recompute::Full:
+        if (input) count(tensor);
+        break;
+      case Recompute::Selective:
+        if (tensor.saved && !tensor.core_attention) count(tensor);
+        break;
+      case Recompute::None:
+        if (tensor.saved) count(tensor);
+        break;
+    }
+  }
+  if (recompute == Recompute::Full) return sum;
+  for (const auto vertex : boost::make_iterator_range(vertices(layer))) {
+    for (const Tensor& tensor : layer[vertex].kept) {
+      if (recompute == Recompute::None || !tensor.core_attention) count(tensor);
+    }
+  }
+  return sum;
+}
+
+Bytes saved_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
+                             std::int64_t kv_length, int tp, bool sp, Recompute recompute) {
+  const LayerSplit split{.tp = tp, .sp = sp, .ep = 1, .etp = tp};
+  return saved_activation_bytes(layer, tokens, kv_length, split, recompute);
+}
+
+Bytes rebuilt_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
+                               std::int64_t kv_length, const LayerSplit& split,
+                               Recompute recompute) {
+  return saved_activation_bytes(layer, tokens, kv_length, split, Recompute::None) -
+         saved_activation_bytes(layer, tokens, kv_length, split, recompute);
+}
+
+}  // namespace meshplan::planner
