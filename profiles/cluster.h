@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "profiles/device.h"
@@ -11,16 +12,20 @@ namespace meshplan::profiles {
 enum class IntraNodeKind { NvSwitch, NvLinkMesh, NvLinkPairs, Pcie, SharedMemory };
 enum class InterNodeKind { Infiniband, Roce, Efa, Tcpxo, Slingshot, Ethernet };
 
-/// A directed link of a cluster that states its graph whole ("graph": {"nodes", "links"}).
+std::string_view name(IntraNodeKind kind);  ///< "nvlink-pairs": as in files
+std::string_view name(InterNodeKind kind);
+
+/// A vertex of a cluster that states its graph whole ("graph": {"nodes", "links"}).
 struct GraphNode {
   enum class Kind { Device, Switch, Nic, Host };
   std::string name;
   Kind kind = Kind::Device;
-  int host = 0;  ///< which node (server) it belongs to
+  std::optional<int> host = 0;  ///< server it belongs to; none: part of the network
 };
+/// An edge between two vertices; it carries `bandwidth` in both directions at once.
 struct GraphLink {
-  int from = 0, to = 0;          ///< indexes of GraphNode; a link is written for both directions
-  BytesPerSecond bandwidth;      ///< per direction
+  int from = 0, to = 0;      ///< indexes of GraphNode
+  BytesPerSecond bandwidth;  ///< per direction
   Seconds latency{0};
 };
 
@@ -46,10 +51,14 @@ struct Cluster {
   double oversubscription = 1.0;   ///< of the switches above the NICs; 2 = half the bandwidth
   std::string host_cpu = "intel";  ///< "intel", "amd", "arm": NCCL's ring latency depends on it
 
-  std::string nccl_version = "2.28";  ///< constants file profiles/data/collectives/nccl-<version>.json
-  std::vector<GraphNode> graph_nodes;  ///< of one node; empty: the short form above is expanded
+  std::string nccl_version =
+      "2.28";  ///< constants file profiles/data/collectives/nccl-<version>.json
+  /// The graph as stated: of one server (the network joins its NICs to the others), or of all of
+  /// them. Empty: the short form above is expanded.
+  std::vector<GraphNode> graph_nodes;
   std::vector<GraphLink> graph_links;
   std::vector<std::string> assumed;  ///< keys that were null or absent and got a default
+  std::string source;                ///< where the facts were read
 
   [[nodiscard]] int devices() const { return nodes * devices_used_per_node; }
 };

@@ -1,0 +1,186 @@
+#include "profiles/cluster_load.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "profiles/device_json.h"
+#include "profiles/input_error.h"
+#include "profiles/nearest_name.h"
+
+namespace meshplan::profiles {
+namespace {
+
+/// "NAME:NODES/DEVICES" taken apart.
+struct Reference {
+  std::string name;
+  std::optional<int> nodes, devices_per_node;
+};
+
+std::optional<int> whole_number(std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+Reference parse_reference(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return {text, {}, {}};
+  Reference out{text.substr(0, colon), {}, {}};
+  std::string size = text.substr(colon + 1);
+  const auto refuse = [&] {
+    throw InputError("cluster", "NAME, NAME:NODES or NAME:NODES/DEVICES", "'" + text + "'");
+  };
+  if (const std::size_t slash = size.find('/'); slash != std::string::npos) {
+    out.devices_per_node = whole_number(std::string_view(size).substr(slash + 1));
+    if (!out.devices_per_node || *out.devices_per_node < 1) refuse();
+    size.resize(slash);
+  }
+  out.nodes = whole_number(size);
+  if (!out.nodes || *out.nodes < 1) refuse();
+  return out;
+}
+
+Cluster sized(Cluster cluster, const Reference& reference) {
+  constexpr std::int64_t kMostDevices = 10'000'000;
+  if (reference.nodes) cluster.nodes = *reference.nodes;
+  if (std::int64_t{cluster.nodes} * cluster.devices_per_node > kMostDevices) {
+    throw InputError(
+        "cluster", "at most 10,000,000 devices",
+        std::to_string(cluster.nodes) + " nodes of " + std::to_string(cluster.devices_per_node));
+  }
+  if (reference.devices_per_node) {
+    if (*reference.devices_per_node > cluster.devices_per_node) {
+      throw InputError("cluster",
+                       "at most " + std::to_string(cluster.devices_per_node) +
+                           " devices a node of " + cluster.name,
+                       std::to_string(*reference.devices_per_node));
+    }
+    cluster.devices_used_per_node = *reference.devices_per_node;
+  }
+  return cluster;
+}
+
+Cluster localhost(const DataFiles& files) {
+  Cluster cluster;
+  cluster.name = "localhost";
+  cluster.device = load_device("host-cpu", files);
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  cluster.devices_per_node = cluster.devices_used_per_node = cores;
+  cluster.nvlink_domain_devices = 1;
+  cluster.intra_kind = IntraNodeKind::SharedMemory;
+  cluster.intra_bandwidth = cluster.pcie_bandwidth = cluster.device.pcie_bandwidth;
+  cluster.inter_kind = InterNodeKind::Ethernet;
+  cluster.nics_per_node = 1;
+  cluster.nic_bandwidth = {1.25e9};
+  cluster.nic_latency = Seconds{20e-6};
+  cluster.source = "ranks as threads of this machine";
+  cluster.assumed = {"device"};
+  return cluster;
+}
+
+bool is_file(const std::string& name) {
+  return name.ends_with(".json") || name.find('/') != std::string::npos;
+}
+
+Cluster load_named(const std::string& name, const DataFiles& files, const ClusterTable& named) {
+  if (const auto found = named.find(name); found != named.end()) return found->second;
+  if (name == "localhost") return localhost(files);
+  if (is_file(name)) {
+    const JsonNode node = JsonNode::read_file(name);
+    node.require_schema("cluster");
+    const auto stated = node.find_value("name");
+    return read_cluster(node, files,
+                        stated ? stated->string() : std::filesystem::path(name).stem().string());
+  }
+  if (const auto preset = files.find("clusters/" + name)) {
+    preset->require_schema("cluster");
+    return read_cluster(*preset, files, name);
+  }
+  std::vector<std::string> known = files.names("clusters");
+  known.emplace_back("localhost");
+  for (const auto& [own, cluster] : named) known.push_back(own);
+  throw InputError("cluster", "a known cluster (see 'meshplan list clusters') or a file",
+                   "'" + name + "'" + did_you_mean(name, known));
+}
+
+/// Keys of the values below `node`, joined by dots.
+void collect_keys(const nlohmann::json& node, const std::string& prefix,
+                  std::vector<std::string>& out) {
+  for (const auto& [key, value] : node.items()) {
+    const std::string path = prefix.empty() ? key : prefix + "." + key;
+    if (value.is_object()) {
+      collect_keys(value, path, out);
+    } else if (!value.is_array() && !key.ends_with("schema")) {
+      out.push_back(path);
+    }
+  }
+}
+
+nlohmann::json value_of(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size()) {
+    return number;  // "nan" and "inf" parse too; the reader refuses them
+  }
+  return text;
+}
+
+}  // namespace
+
+Cluster load_cluster(const std::string& text, const DataFiles& files, const ClusterTable& named) {
+  // A name with a colon in it, if somebody chose one.
+  if (named.contains(text)) return named.at(text);
+  const Reference reference = parse_reference(text);
+  Cluster cluster = load_named(reference.name, files, named);
+  if (cluster.name == "localhost" && reference.nodes.value_or(1) != 1) {
+    throw InputError("cluster", "localhost or localhost:1/RANKS, it is one machine",
+                     "'" + text + "'");
+  }
+  return sized(std::move(cluster), reference);
+}
+
+Cluster apply_setting(Cluster cluster, const std::string& key, const std::string& value) {
+  nlohmann::json document = cluster_json(cluster);
+  std::vector<std::string> known;
+  collect_keys(document, "", known);
+  known.emplace_back("device.dollars_per_hour");
+  for (const char* type : {"fp32", "tf32", "fp16", "bf16", "fp8", "fp4"}) {
+    known.push_back("device.peak_flops_per_second." + std::string(type));
+  }
+  if (std::find(known.begin(), known.end(), key) == known.end()) {
+    throw InputError("--set", "a fact of cluster or device",
+                     "'" + key + "'" + did_you_mean(key, known));
+  }
+  if (!cluster.graph_nodes.empty() &&
+      (key.starts_with("intra_node.") || key.starts_with("inter_node.bytes") ||
+       key.starts_with("inter_node.nics") || key == "devices_per_node")) {
+    throw InputError("--set " + key, "cluster '" + cluster.name +
+                                         "' states its graph whole; change its file instead");
+  }
+  std::string pointer = "/" + key;
+  std::replace(pointer.begin(), pointer.end(), '.', '/');
+  const nlohmann::json parsed = value_of(value);
+  if (parsed.is_number() && !std::isfinite(parsed.get<double>())) {
+    throw InputError("--set " + key, "a finite number", "'" + value + "'");
+  }
+  document[nlohmann::json::json_pointer(pointer)] = parsed;
+  // What follows from the fact changed, unless it was stated otherwise.
+  if (key == "devices_per_node") document.erase("devices_used_per_node");
+  if ((key == "devices_per_node" && cluster.nvlink_domain_devices <= cluster.devices_per_node) ||
+      key == "intra_node.kind") {
+    document.erase("nvlink_domain_devices");
+  }
+  const JsonNode node = JsonNode::parse(document.dump(), "--set " + key);
+  Cluster changed = read_cluster(node, DataFiles(), cluster.name);
+  changed.name = cluster.name;
+  changed.assumed = cluster.assumed;
+  std::erase(changed.assumed, key);
+  return changed;
+}
+
+}  // namespace meshplan::profiles
