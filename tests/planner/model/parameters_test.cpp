@@ -4,16 +4,10 @@
 
 #include <ostream>
 
-#include "planner/model/config.h"
+#include "tests/planner/model/test_models.h"
 
 namespace meshplan::planner {
 namespace {
-
-Transformer preset(const std::string& name) { return load_model(name, profiles::DataFiles{}); }
-
-Transformer from(const std::string& text) {
-  return read_config(profiles::JsonNode::parse(text, "config.json"), "test");
-}
 
 struct Published {
   const char* preset;
