@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -6,13 +7,23 @@
 
 namespace meshplan::kernels::cpu {
 
+/// Vector instructions that the loops are compiled for; chosen at run time.
+enum class InstructionSet : std::uint8_t { Baseline, Avx2, Avx512 };
+
+/// The widest set that this processor and this build have.
+InstructionSet best_instruction_set();
+
+std::string_view name(InstructionSet set);
+
 /// Scratch memory and prepared GEMMs of one thread of the host.
 ///
 /// `run` returns when the operation is done and uses the calling thread alone: a rank is a thread,
-/// and parallelism is that of ranks. One queue belongs to one thread at a time.
+/// and parallelism is that of ranks. One queue belongs to one thread at a time. Results are the
+/// same bits on every run with one instruction set.
 class Queue {
  public:
-  Queue();
+  /// Fewer instructions than the machine has are for tests and comparisons.
+  explicit Queue(InstructionSet instruction_set = best_instruction_set());
   ~Queue();
   Queue(Queue&&) noexcept;
   Queue& operator=(Queue&&) noexcept;

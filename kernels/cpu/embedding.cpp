@@ -1,0 +1,68 @@
+#include "kernels/embedding.h"
+
+#include "kernels/cpu/queue.h"
+#include "kernels/cpu/vector.h"
+#include "kernels/shape_check.h"
+
+namespace meshplan::kernels::cpu {
+namespace {
+
+struct GatherRows {
+  template <class W, class Y>
+  MESHPLAN_INLINE static void run(const std::int32_t* ids, std::int64_t first_id,
+                                  Matrix<const W> table, Matrix<Y> y, bool accumulate) {
+    for (std::int64_t r = 0; r < y.rows; ++r) {
+      const std::int64_t id = ids[r] - first_id;
+      const bool held = id >= 0 && id < table.rows;
+      const W* in = held ? table.row(id) : nullptr;
+      Y* out = y.row(r);
+      if (held && accumulate) {
+#pragma omp simd
+        for (std::int64_t c = 0; c < y.cols; ++c) out[c] = rounded<Y>(load(in[c]) + load(out[c]));
+      } else if (held) {
+#pragma omp simd
+        for (std::int64_t c = 0; c < y.cols; ++c) out[c] = rounded<Y>(load(in[c]));
+      } else if (!accumulate) {
+#pragma omp simd
+        for (std::int64_t c = 0; c < y.cols; ++c) out[c] = Y{};
+      }
+    }
+  }
+};
+
+struct ScatterRows {
+  template <class T>
+  MESHPLAN_INLINE static void run(const std::int32_t* ids, std::int64_t first_id,
+                                  Matrix<const T> dy, Matrix<float> dtable) {
+    for (std::int64_t r = 0; r < dy.rows; ++r) {
+      const std::int64_t id = ids[r] - first_id;
+      if (id < 0 || id >= dtable.rows) continue;
+      const T* in = dy.row(r);
+      float* out = dtable.row(id);
+#pragma omp simd
+      for (std::int64_t c = 0; c < dy.cols; ++c) out[c] += load(in[c]);
+    }
+  }
+};
+
+}  // namespace
+
+void run(const EmbeddingForward& op, Queue& queue) {
+  check_shapes(op);
+  with_type(op.table.type, [&]<class W>(W) {
+    with_type(op.y.type, [&]<class Y>(Y) {
+      vectorised<GatherRows>(queue.state().instruction_set, op.ids.data(), op.first_id,
+                             matrix<W>(op.table), matrix<Y>(op.y), op.accumulate);
+    });
+  });
+}
+
+void run(const EmbeddingBackward& op, Queue& queue) {
+  check_shapes(op);
+  with_type(op.dy.type, [&]<class T>(T) {
+    vectorised<ScatterRows>(queue.state().instruction_set, op.ids.data(), op.first_id,
+                            matrix<T>(op.dy), matrix<float>(op.dtable));
+  });
+}
+
+}  // namespace meshplan::kernels::cpu

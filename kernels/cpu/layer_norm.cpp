@@ -1,0 +1,119 @@
+#include "kernels/layer_norm.h"
+
+#include <cmath>
+
+#include "kernels/cpu/column_sum.h"
+#include "kernels/cpu/queue.h"
+#include "kernels/shape_check.h"
+
+namespace meshplan::kernels::cpu {
+namespace {
+
+struct Forward {
+  template <class T>
+  MESHPLAN_INLINE static void run(Matrix<const T> x, const float* gamma, const float* beta,
+                                  float epsilon, Matrix<T> y, float* means, float* rstds) {
+    const float share = 1.0F / static_cast<float>(x.cols);
+    for (std::int64_t r = 0; r < x.rows; ++r) {
+      const T* in = x.row(r);
+      T* out = y.row(r);
+      float sum = 0;
+#pragma omp simd reduction(+ : sum)
+      for (std::int64_t c = 0; c < x.cols; ++c) sum += load(in[c]);
+      const float mean = sum * share;
+      float squares = 0;
+#pragma omp simd reduction(+ : squares)
+      for (std::int64_t c = 0; c < x.cols; ++c) {
+        const float deviation = load(in[c]) - mean;
+        squares += deviation * deviation;
+      }
+      const float rstd = 1.0F / std::sqrt(squares * share + epsilon);
+#pragma omp simd
+      for (std::int64_t c = 0; c < x.cols; ++c)
+        out[c] = rounded<T>((load(in[c]) - mean) * rstd * gamma[c] + beta[c]);
+      means[r] = mean;
+      rstds[r] = rstd;
+    }
+  }
+};
+
+struct Backward {
+  template <class T>
+  MESHPLAN_INLINE static void run(Matrix<const T> x, Matrix<const T> dy, const float* gamma,
+                                  const float* means, const float* rstds, Matrix<T> dx,
+                                  float* dgamma, float* dbeta) {
+    const std::int64_t cols = x.cols;
+    const float share = 1.0F / static_cast<float>(cols);
+    for_each_row_block(
+        x.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
+          float mean_g[count], mean_gh[count];
+          for (std::int64_t k = 0; k < count; ++k) {
+            const T* in = x.row(first + k);
+            const T* gradient = dy.row(first + k);
+            const float mean = means[first + k], rstd = rstds[first + k];
+            float sum_g = 0, sum_gh = 0;
+#pragma omp simd reduction(+ : sum_g, sum_gh)
+            for (std::int64_t c = 0; c < cols; ++c) {
+              const float g = load(gradient[c]) * gamma[c];
+              sum_g += g;
+              sum_gh += g * ((load(in[c]) - mean) * rstd);
+            }
+            mean_g[k] = sum_g * share;
+            mean_gh[k] = sum_gh * share;
+          }
+          const T* in = x.row(first);
+          const T* gradient = dy.row(first);
+          T* out = dx.row(first);
+          const std::int64_t in_stride = x.stride, gradient_stride = dy.stride,
+                             out_stride = dx.stride;
+#pragma omp simd
+          for (std::int64_t c = 0; c < cols; ++c) {
+            float sum_gamma = 0, sum_beta = 0;
+            for (std::int64_t k = 0; k < count; ++k) {
+              const float h = (load(in[k * in_stride + c]) - means[first + k]) * rstds[first + k];
+              const float d = load(gradient[k * gradient_stride + c]);
+              sum_gamma += d * h;
+              sum_beta += d;
+              out[k * out_stride + c] =
+                  rounded<T>(rstds[first + k] * (d * gamma[c] - mean_g[k] - h * mean_gh[k]));
+            }
+            dgamma[c] += sum_gamma;
+            dbeta[c] += sum_beta;
+          }
+        });
+  }
+};
+
+}  // namespace
+
+void run(const LayerNormForward& op, Queue& queue) {
+  check_shapes(op);
+  auto& scratch = queue.state().scratch;
+  const ConstTensorView gamma = as_floats(op.gamma, scratch[0], queue);
+  const ConstTensorView beta = as_floats(op.beta, scratch[1], queue);
+  with_type(op.x.type, [&]<class T>(T) {
+    vectorised<Forward>(queue.state().instruction_set, matrix<T>(op.x), matrix<float>(gamma).data,
+                        matrix<float>(beta).data, op.epsilon, matrix<T>(op.y), op.mean.data(),
+                        op.rstd.data());
+  });
+}
+
+void run(const LayerNormBackward& op, Queue& queue) {
+  check_shapes(op);
+  auto& scratch = queue.state().scratch;
+  const ConstTensorView gamma = as_floats(op.gamma, scratch[0], queue);
+  // Parameters that are not trained: the sums go where nobody reads them.
+  float* dgamma = op.dgamma.empty() ? scratch[1].floats(op.x.cols) : matrix<float>(op.dgamma).data;
+  float* dbeta = op.dbeta.empty() ? scratch[2].floats(op.x.cols) : matrix<float>(op.dbeta).data;
+  if (op.dgamma.empty()) {
+    run(Fill{vector_view(dgamma, op.x.cols)}, queue);
+    run(Fill{vector_view(dbeta, op.x.cols)}, queue);
+  }
+  with_type(op.x.type, [&]<class T>(T) {
+    vectorised<Backward>(queue.state().instruction_set, matrix<T>(op.x), matrix<T>(op.dy),
+                         matrix<float>(gamma).data, op.mean.data(), op.rstd.data(),
+                         matrix<T>(op.dx), dgamma, dbeta);
+  });
+}
+
+}  // namespace meshplan::kernels::cpu

@@ -1,0 +1,94 @@
+#include "kernels/rms_norm.h"
+
+#include <cmath>
+
+#include "kernels/cpu/column_sum.h"
+#include "kernels/cpu/queue.h"
+#include "kernels/shape_check.h"
+
+namespace meshplan::kernels::cpu {
+namespace {
+
+struct Forward {
+  template <class T>
+  MESHPLAN_INLINE static void run(Matrix<const T> x, const float* gamma, float epsilon, Matrix<T> y,
+                                  float* rstds) {
+    const float share = 1.0F / static_cast<float>(x.cols);
+    for (std::int64_t r = 0; r < x.rows; ++r) {
+      const T* in = x.row(r);
+      T* out = y.row(r);
+      float squares = 0;
+#pragma omp simd reduction(+ : squares)
+      for (std::int64_t c = 0; c < x.cols; ++c) squares += load(in[c]) * load(in[c]);
+      const float rstd = 1.0F / std::sqrt(squares * share + epsilon);
+#pragma omp simd
+      for (std::int64_t c = 0; c < x.cols; ++c) out[c] = rounded<T>(load(in[c]) * rstd * gamma[c]);
+      rstds[r] = rstd;
+    }
+  }
+};
+
+struct Backward {
+  template <class T>
+  MESHPLAN_INLINE static void run(Matrix<const T> x, Matrix<const T> dy, const float* gamma,
+                                  const float* rstds, Matrix<T> dx, float* dgamma) {
+    const std::int64_t cols = x.cols;
+    const float share = 1.0F / static_cast<float>(cols);
+    for_each_row_block(
+        x.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
+          float mean_gh[count];
+          for (std::int64_t k = 0; k < count; ++k) {
+            const T* in = x.row(first + k);
+            const T* gradient = dy.row(first + k);
+            float sum = 0;
+#pragma omp simd reduction(+ : sum)
+            for (std::int64_t c = 0; c < cols; ++c)
+              sum += load(gradient[c]) * gamma[c] * load(in[c]);
+            mean_gh[k] = sum * share * rstds[first + k];
+          }
+          const T* in = x.row(first);
+          const T* gradient = dy.row(first);
+          T* out = dx.row(first);
+          const std::int64_t in_stride = x.stride, gradient_stride = dy.stride,
+                             out_stride = dx.stride;
+#pragma omp simd
+          for (std::int64_t c = 0; c < cols; ++c) {
+            float sum_gamma = 0;
+            for (std::int64_t k = 0; k < count; ++k) {
+              const float rstd = rstds[first + k];
+              const float h = load(in[k * in_stride + c]) * rstd;
+              const float d = load(gradient[k * gradient_stride + c]);
+              sum_gamma += d * h;
+              out[k * out_stride + c] = rounded<T>(rstd * (d * gamma[c] - h * mean_gh[k]));
+            }
+            dgamma[c] += sum_gamma;
+          }
+        });
+  }
+};
+
+}  // namespace
+
+void run(const RmsNormForward& op, Queue& queue) {
+  check_shapes(op);
+  const ConstTensorView gamma = as_floats(op.gamma, queue.state().scratch[0], queue);
+  with_type(op.x.type, [&]<class T>(T) {
+    vectorised<Forward>(queue.state().instruction_set, matrix<T>(op.x), matrix<float>(gamma).data,
+                        op.epsilon, matrix<T>(op.y), op.rstd.data());
+  });
+}
+
+void run(const RmsNormBackward& op, Queue& queue) {
+  check_shapes(op);
+  auto& scratch = queue.state().scratch;
+  const ConstTensorView gamma = as_floats(op.gamma, scratch[0], queue);
+  // Parameters that are not trained: the sums go where nobody reads them.
+  float* dgamma = op.dgamma.empty() ? scratch[1].floats(op.x.cols) : matrix<float>(op.dgamma).data;
+  if (op.dgamma.empty()) run(Fill{vector_view(dgamma, op.x.cols)}, queue);
+  with_type(op.x.type, [&]<class T>(T) {
+    vectorised<Backward>(queue.state().instruction_set, matrix<T>(op.x), matrix<T>(op.dy),
+                         matrix<float>(gamma).data, op.rstd.data(), matrix<T>(op.dx), dgamma);
+  });
+}
+
+}  // namespace meshplan::kernels::cpu
