@@ -28,10 +28,11 @@ struct Work {
 /// Prices of the instructions on one chunk.
 struct ChunkCost {
   Work forward;
-  Work input_grad;    ///< Backward costs input_grad + weight_grad
+  Work input_grad;  ///< Backward costs input_grad + weight_grad
   Work weight_grad;
-  Work recompute;     ///< precedes the backward; zero without recomputation
-  std::vector<profiles::Seconds> gradient_reduce;   ///< by bucket, order of readiness; alone on its links
+  Work recompute;  ///< precedes the backward; zero without recomputation
+  std::vector<profiles::Seconds>
+      gradient_reduce;  ///< by bucket, order of readiness; alone on its links
   std::vector<profiles::Seconds> parameter_gather;  ///< by bucket, order of use
 };
 
@@ -40,6 +41,7 @@ struct HopCost {
   profiles::Seconds latency{0};   ///< does not occupy the link
   profiles::Seconds transfer{0};  ///< bytes over bandwidth, alone on its links
   int link = -1;                  ///< index in ScheduleCosts::links; -1: shared with nobody
+  int far_link = -1;              ///< a second link on the way (the receiver's side); -1: none
 };
 
 /// A resource that transfers and collectives share (a rank's NIC, one direction). Shares are
@@ -50,8 +52,8 @@ struct SharedLink {
 
 struct StageCost {
   profiles::Seconds optimizer{0};
-  profiles::Seconds sync{0};      ///< the all-reduce of the gradient norm
-  int reduce_link = -1;           ///< link that its data-parallel collectives use; -1: none shared
+  profiles::Seconds sync{0};  ///< the all-reduce of the gradient norm
+  int reduce_link = -1;       ///< link that its data-parallel collectives use; -1: none shared
 };
 
 /// Prices of a whole schedule. hops_forward[c] carries chunk c's output to chunk c + 1,
@@ -62,8 +64,8 @@ struct ScheduleCosts {
   std::vector<StageCost> stages;
   std::vector<HopCost> hops_forward, hops_backward;
   std::vector<SharedLink> links;
-  bool overlap_gradient_reduce = false;  ///< buckets reduce while later layers still run backward
-  bool overlap_parameter_gather = false; ///< buckets gather while earlier layers run forward
+  bool overlap_gradient_reduce = false;   ///< buckets reduce while later layers still run backward
+  bool overlap_parameter_gather = false;  ///< buckets gather while earlier layers run forward
 };
 
 }  // namespace meshplan::planner
