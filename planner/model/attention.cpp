@@ -142,10 +142,13 @@ Projections append_latent_projections(GraphBuilder& builder, const Transformer& 
           head_output(builder, rotary, "rotated_key", model.heads, model.head_dim), value};
 }
 
+/// A part of core attention. Widths count elements per token, for scores per token and key.
 Operator core(const Transformer& model, int layer, std::string name, OperatorKind kind) {
   Operator op = on_heads(model, {.name = std::move(name), .kind = kind});
-  op.input = model.heads * model.head_dim;
-  op.output = model.heads * model.value_head_dim();
+  const bool makes_scores = kind == OperatorKind::Attention || kind == OperatorKind::Scores;
+  const bool reads_values = kind == OperatorKind::Attention || kind == OperatorKind::Context;
+  op.input = makes_scores ? model.heads * model.head_dim : model.heads;
+  op.output = reads_values ? model.heads * model.value_head_dim() : model.heads;
   if (layer >= model.first_window_layer) op.window = model.sliding_window;
   return op;
 }

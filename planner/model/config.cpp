@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "planner/model/config_keys.h"
+#include "planner/model/model_graphs.h"
 #include "planner/model/parameters.h"
 #include "profiles/input_error.h"
 #include "profiles/nearest_name.h"
@@ -50,27 +51,17 @@ void require_possible(const JsonNode& config, const Transformer& model) {
   };
   require_width("heads times head_dim", product(model.heads, model.head_dim));
   require_width("heads times the head_dim of values", product(model.heads, model.value_head_dim()));
-  constexpr double kMostParameters = 1e15;
-  double parameters = static_cast<double>(embedding_parameters(model)) +
-                      static_cast<double>(head_parameters(model));
-  int sparse = 0;
-  int some_sparse = -1;
-  int some_dense = -1;
+  const ModelGraphs graphs = model_graphs(model, true, profiles::DataType::Bf16);
+  const auto size = [](const OperatorGraph& graph) {
+    return static_cast<double>(parameter_count(graph));
+  };
+  const double dense = size(graphs.dense_layer);
+  const double sparse = size(graphs.sparse_layer);
+  double parameters = size(graphs.embedding) + size(graphs.head);
   for (int layer = 0; layer < model.layers; ++layer) {
-    if (model.sparse(layer)) {
-      ++sparse;
-      some_sparse = layer;
-    } else {
-      some_dense = layer;
-    }
+    parameters += model.sparse(layer) ? sparse : dense;
   }
-  if (some_sparse >= 0) {
-    parameters += sparse * static_cast<double>(layer_parameters(model, some_sparse));
-  }
-  if (some_dense >= 0) {
-    parameters +=
-        (model.layers - sparse) * static_cast<double>(layer_parameters(model, some_dense));
-  }
+  constexpr double kMostParameters = 1e15;
   if (parameters > kMostParameters) {
     throw InputError(config.where(), "a model of at most 10^15 parameters", "a larger one");
   }

@@ -20,7 +20,11 @@ class GraphBuilder {
       : activation_bytes_(
             profiles::bits(data_type) == 32 || data_type == profiles::DataType::Tf32 ? 4 : 2) {}
 
-  Vertex add(Operator op) { return add_vertex(std::move(op), graph_); }
+  Vertex add(Operator op) {
+    const Vertex vertex = add_vertex(graph_);
+    graph_[vertex] = std::move(op);
+    return vertex;
+  }
 
   /// What `producer` puts out; a new storage.
   Value output(Vertex producer, std::string name, std::int64_t width, Spread spread) {

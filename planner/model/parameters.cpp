@@ -1,21 +1,20 @@
 #include "planner/model/parameters.h"
 
 #include <boost/range/iterator_range.hpp>
-#include <optional>
+
+#include "planner/model/model_graphs.h"
 
 namespace meshplan::planner {
 namespace {
 
-/// Layers come in at most two kinds, dense and sparse; each is built once.
+/// Sum of `of_graph` over the embedding, every layer and the head.
 template <typename OfGraph>
-std::int64_t sum_over_layers(const Transformer& model, const OfGraph& of_graph) {
-  std::optional<std::int64_t> dense, sparse;
-  std::int64_t sum = 0;
-  for (int layer = 0; layer < model.layers; ++layer) {
-    auto& one = model.sparse(layer) ? sparse : dense;
-    if (!one) one = of_graph(layer_operators(model, layer, true));
-    sum += *one;
-  }
+std::int64_t sum_over_model(const Transformer& model, const OfGraph& of_graph) {
+  const ModelGraphs graphs = model_graphs(model, true, profiles::DataType::Bf16);
+  const std::int64_t dense = of_graph(graphs.dense_layer);
+  const std::int64_t sparse = of_graph(graphs.sparse_layer);
+  std::int64_t sum = of_graph(graphs.embedding) + of_graph(graphs.head);
+  for (int layer = 0; layer < model.layers; ++layer) sum += model.sparse(layer) ? sparse : dense;
   return sum;
 }
 
@@ -44,22 +43,19 @@ std::int64_t head_parameters(const Transformer& model) {
 }
 
 std::int64_t parameter_count(const Transformer& model) {
-  return embedding_parameters(model) + head_parameters(model) +
-         sum_over_layers(model, [](const OperatorGraph& graph) { return parameter_count(graph); });
+  return sum_over_model(model, [](const OperatorGraph& graph) { return parameter_count(graph); });
 }
 
 std::int64_t active_parameters(const Transformer& model) {
-  const auto active = [](const OperatorGraph& graph) {
+  return sum_over_model(model, [](const OperatorGraph& graph) {
     std::int64_t sum = 0;
     for (const auto vertex : boost::make_iterator_range(vertices(graph))) {
       const Operator& op = graph[vertex];
-      sum += op.kind == OperatorKind::GroupedGemm
-                 ? op.parameters / op.experts * op.experts_per_token + op.replicated_parameters
-                 : parameter_count(op);
+      const bool routed = op.kind == OperatorKind::GroupedGemm;
+      sum += routed ? op.parameters / op.experts * op.experts_per_token : parameter_count(op);
     }
     return sum;
-  };
-  return embedding_parameters(model) + head_parameters(model) + sum_over_layers(model, active);
+  });
 }
 
 }  // namespace meshplan::planner

@@ -12,23 +12,34 @@ Traffic operator_traffic(const OperatorGraph& graph, OperatorGraph::vertex_descr
                          int weight_bytes, int gradient_bytes) {
   const Operator& op = graph[vertex];
   if (op.kind == OperatorKind::Input || op.kind == OperatorKind::Output) return {};
-  const auto bytes = [&](const Tensor& t) { return rank_bytes(t, tokens, kv_length, split); };
+  LayerSplit gathered = split;
+  gathered.sp = false;
+  const LayerSplit& input_split = op.gathers_input ? gathered : split;
+  const LayerSplit& output_split = op.reduces_output ? gathered : split;
+  const auto bytes = [&](const Tensor& tensor, const LayerSplit& cut) {
+    return rank_bytes(tensor, tokens, kv_length, cut);
+  };
 
-  Bytes inputs{}, outputs{}, kept{}, saved{};
+  Bytes inputs{}, saved{}, outputs{}, rows{}, gradient_rows{}, kept{};
   for (const auto edge : boost::make_iterator_range(in_edges(vertex, graph))) {
-    inputs += bytes(graph[edge]);
-    if (graph[edge].saved) saved += bytes(graph[edge]);
+    const Bytes input = bytes(graph[edge], input_split);
+    inputs += input;
+    if (graph[edge].saved) saved += input;
   }
   std::set<int> counted;  // one output tensor may have several consumers
   for (const auto edge : boost::make_iterator_range(out_edges(vertex, graph))) {
-    if (counted.insert(graph[edge].storage).second) outputs += bytes(graph[edge]);
+    Tensor tensor = graph[edge];
+    if (!counted.insert(tensor.storage).second) continue;
+    outputs += bytes(tensor, output_split);
+    tensor.bytes_per_element = weight_bytes;
+    rows += bytes(tensor, output_split);
+    tensor.bytes_per_element = gradient_bytes;
+    gradient_rows += bytes(tensor, output_split);
   }
-  for (const Tensor& tensor : op.kept) kept += bytes(tensor);
+  for (const Tensor& tensor : op.kept) kept += bytes(tensor, split);
 
   if (op.kind == OperatorKind::Embedding) {
     // Rows looked up; backward adds the output's gradient to the same rows.
-    const Bytes rows = scaled(outputs, weight_bytes / 2.0);
-    const Bytes gradient_rows = scaled(outputs, gradient_bytes / 2.0);
     return {inputs + rows + outputs, {}, inputs + outputs + 2 * gradient_rows};
   }
   const std::int64_t parameters = rank_parameters(op, split) + rank_tied_parameters(op, split);

@@ -6,8 +6,9 @@
 namespace meshplan::planner {
 
 /// Bytes one rank's operator must move through device memory: every input, output and kept tensor
-/// once, and its weights once (an embedding: only the rows it looks up). The floor of a roofline;
-/// what stays in cache moves less, unfused implementations more.
+/// once, and its weights once (an embedding: only the rows it looks up). Under sequence parallelism
+/// inputs count as gathered and outputs as not yet reduced: that is what the operator itself moves.
+/// The floor of a roofline; what stays in cache moves less, unfused implementations more.
 struct Traffic {
   profiles::Bytes forward;
   profiles::Bytes input_grad;  ///< gradients of the outputs in, of the inputs out, saved tensors in

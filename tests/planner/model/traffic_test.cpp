@@ -28,6 +28,17 @@ TEST(OperatorTraffic, OfAGemmByHand) {
   EXPECT_EQ(up.weight_grad.count, in + out + 2 * 4 * weights);
 }
 
+TEST(OperatorTraffic, GathersBeforeAndReducesAfterTheOperator) {
+  const LayerSplit split{.tp = 4, .sp = true};
+  const OperatorGraph graph = layer_operators(small_gpt(), 0, true);
+  const std::int64_t stream = 2 * 100 * 1024;  // whole on every rank, gathered or partial sums
+  const std::int64_t quarter = 2 * 100 * 4096 / 4;
+  EXPECT_EQ(traffic_of(graph, "mlp_up", split).forward.count,
+            stream + 2 * (1024 * 1024 + 1024) + quarter);
+  EXPECT_EQ(traffic_of(graph, "mlp_down", split).forward.count,
+            quarter + 2 * (1024 * 1024 + 1024) + stream);
+}
+
 TEST(OperatorTraffic, OfMemoryBoundOperatorsByHand) {
   const OperatorGraph graph = layer_operators(small_gpt(), 0, true);
   const std::int64_t stream = 2 * 100 * 1024;
@@ -49,6 +60,9 @@ TEST(OperatorTraffic, OfAnEmbeddingIsItsRowsNotItsTable) {
   const OperatorGraph graph = embedding_operators(small_gpt());
   // 8 bytes of id a token, a row in, a row out.
   EXPECT_EQ(traffic_of(graph, "embedding", {}).forward.count, 100 * (8 + 2 * 1024 + 2 * 1024));
+  // Activations in fp32, weights still in 16 bits.
+  const OperatorGraph fp32 = embedding_operators(small_gpt(), profiles::DataType::Fp32);
+  EXPECT_EQ(traffic_of(fp32, "embedding", {}).forward.count, 100 * (8 + 2 * 1024 + 4 * 1024));
 }
 
 }  // namespace
