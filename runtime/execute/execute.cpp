@@ -1,0 +1,83 @@
+#include "runtime/execute/execute.h"
+
+#include <array>
+#include <utility>
+
+#include "runtime/execute/interpreter.h"
+
+namespace meshplan::runtime {
+namespace {
+
+/// Each rank's share of the losses becomes the loss of the whole model, on every rank.
+std::vector<double> summed_over_ranks(const std::vector<double>& losses, Device& device) {
+  // A double as two floats, for a collective of floats.
+  std::vector<float> parts;
+  for (const double loss : losses) {
+    const auto high = static_cast<float>(loss);
+    parts.push_back(high);
+    parts.push_back(static_cast<float>(loss - static_cast<double>(high)));
+  }
+  const Tensor sums(device, 1, static_cast<std::int64_t>(parts.size()), MemoryTerm::Workspace);
+  device.upload(std::as_bytes(std::span(parts)), sums.data());
+  device.world().all_reduce(sums.elements(), Reduction::Sum);
+  device.download(sums.data(), std::as_writable_bytes(std::span(parts)));
+  std::vector<double> all;
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    all.push_back(static_cast<double>(parts[2 * i]) + static_cast<double>(parts[2 * i + 1]));
+  }
+  return all;
+}
+
+void make_rotary_tables(RankContext& context) {
+  if (context.model().position != planner::PositionKind::Rotary) return;
+  const std::int64_t half = context.model().head_dim / 2;
+  context.cosine = context.tensor(context.seq_len(), half, MemoryTerm::Workspace);
+  context.sine = context.tensor(context.seq_len(), half, MemoryTerm::Workspace);
+  context.run(kernels::RotaryTable{.cosine = context.cosine.view(), .sine = context.sine.view()});
+}
+
+}  // namespace
+
+RankResult run_rank(const Training& training, Device& device) {
+  refuse_unsupported(training);
+  Communicator& world = device.world();
+  Groups groups = make_groups(training.layout, training.model.kv_heads, world);
+  Recorder recorder(device, world.rank());
+  RankContext context{training, device, groups, recorder, {}, {}, 0};
+  ModelState state = make_model_state(training, groups.here, device);
+  make_rotary_tables(context);
+  Interpreter interpreter(context, state);
+
+  std::vector<double> losses;
+  world.barrier();
+  for (int step = 0; step < training.options.steps; ++step) {
+    losses.push_back(interpreter.run_step(step));
+  }
+  RankResult result;
+  result.losses = summed_over_ranks(losses, device);
+  result.gradients = interpreter.take_gradients();
+  result.spans = recorder.spans();
+  result.peak = device.memory().peak();
+  result.term_peaks = device.memory().term_peaks();
+  return result;
+}
+
+DescribePlace instruction_in_words(const Training& training) {
+  return [layout = training.layout, programs = training.schedule.programs](int rank, Place place) {
+    std::string words = describe(place);
+    const auto& program = programs.at(coordinates_of(layout, rank).pp);
+    if (place.step < 0 || place.instruction < 0 ||
+        place.instruction >= static_cast<int>(program.size())) {
+      return words;
+    }
+    const planner::Instruction& i = program[place.instruction];
+    words += " (" + std::string(planner::name(i.action));
+    if (i.microbatch >= 0) {
+      words +=
+          ", chunk " + std::to_string(i.chunk) + ", micro-batch " + std::to_string(i.microbatch);
+    }
+    return words + ")";
+  };
+}
+
+}  // namespace meshplan::runtime

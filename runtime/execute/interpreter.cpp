@@ -1,0 +1,247 @@
+#include "runtime/execute/interpreter.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "planner/layout/stage_split.h"
+
+namespace meshplan::runtime {
+namespace {
+
+using planner::Action;
+using planner::Stream;
+using planner::Term;
+
+constexpr Term term_of(Action action) {
+  switch (action) {
+    case Action::OptimizerSync:
+    case Action::OptimizerStep:
+      return Term::Optimizer;
+    default:
+      return Term::Compute;
+  }
+}
+
+}  // namespace
+
+Interpreter::Interpreter(RankContext& context, ModelState& state)
+    : context_(context),
+      state_(state),
+      reduction_(context, state),
+      optimizer_(context, state),
+      weight_grads_left_(context.layout().chunks(), 0) {}
+
+double Interpreter::run_step(int step) {
+  context_.step = step;
+  gradients_finished_ = false;
+  gradient_scale_ = 1;
+  reduction_.begin_step();
+  std::fill(weight_grads_left_.begin(), weight_grads_left_.end(),
+            context_.training.schedule.microbatches);
+
+  const auto& program = context_.training.schedule.programs.at(context_.groups.here.pp);
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    const auto index = static_cast<std::int32_t>(i);
+    context_.device.world().note({step, index});
+    context_.recorder.begin_instruction(step, index, term_of(program[i].action));
+    run(program[i]);
+    context_.recorder.end_instruction();
+  }
+  if (!in_flight_.empty()) throw std::logic_error("the schedule leaves micro-batches unfinished");
+
+  double sum = 0;
+  std::vector<float> tokens(static_cast<std::size_t>(context_.tokens()));
+  for (const Tensor& loss : losses_) {
+    context_.device.download(loss.data(), std::as_writable_bytes(std::span(tokens)));
+    for (const float token : tokens) sum += static_cast<double>(token);
+  }
+  losses_.clear();
+  if (context_.groups.here.tp != 0) return 0;
+  return sum / (static_cast<double>(context_.training.workload.global_batch) *
+                static_cast<double>(context_.seq_len()));
+}
+
+void Interpreter::run(const planner::Instruction& i) {
+  switch (i.action) {
+    case Action::Forward:
+      return forward(i.chunk, i.microbatch);
+    case Action::Backward:
+      return backward(i.chunk, i.microbatch, false);
+    case Action::InputGrad:
+      return backward(i.chunk, i.microbatch, true);
+    case Action::WeightGrad:
+      return weight_grad(i.chunk, i.microbatch);
+    case Action::SendForward:
+      return send(i.chunk, i.microbatch, true);
+    case Action::SendBackward:
+      return send(i.chunk, i.microbatch, false);
+    case Action::Recompute:  // layer by layer in the backward that follows
+    case Action::ReceiveForward:
+    case Action::ReceiveBackward:
+      return;  // awaited where it is used
+    case Action::GradientReduce:
+      return gradient_reduce(i.chunk, i.peer);
+    case Action::ParameterGather:
+      return parameter_gather(i.chunk, i.peer);
+    case Action::OptimizerSync:
+      return optimizer_sync();
+    case Action::OptimizerStep:
+      return optimizer_step();
+  }
+}
+
+void Interpreter::forward(int chunk, int microbatch) {
+  InFlight flight;
+  Tensor x = chunk == 0 ? embedding_forward(context_, state_.embedding, microbatch)
+                        : take(chunk, microbatch, true);
+  const int local = state_.local(chunk);
+  const std::vector<LayerParameters>& layers = state_.layers[local];
+  flight.layers.resize(layers.size());
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const int layer = state_.first_layer[chunk] + static_cast<int>(l);
+    x = layer_forward(context_, layers[l], layer, x, microbatch, flight.layers[l]);
+    keep_for_backward(context_, flight.layers[l]);
+  }
+  if (chunk == context_.layout().chunks() - 1) {
+    losses_.push_back(head_forward(context_, state_.head, x, microbatch, flight.head));
+  } else {
+    outputs_[{chunk, microbatch}] = x;
+  }
+  in_flight_[{chunk, microbatch}] = std::move(flight);
+}
+
+void Interpreter::backward(int chunk, int microbatch, bool split) {
+  InFlight& flight = in_flight_.at({chunk, microbatch});
+  flight.weight_gradients = WeightGradients(split);
+  Tensor gradient;
+  if (chunk == context_.layout().chunks() - 1) {
+    gradient =
+        head_backward(context_, state_.head, std::move(flight.head), flight.weight_gradients);
+    flight.head = {};
+  } else {
+    gradient = take(chunk, microbatch, false);
+  }
+  const std::vector<LayerParameters>& layers = state_.layers[state_.local(chunk)];
+  for (int l = static_cast<int>(layers.size()) - 1; l >= 0; --l) {
+    gradient =
+        layer_backward(context_, layers[l], state_.first_layer[chunk] + l,
+                       std::move(flight.layers[l]), gradient, microbatch, flight.weight_gradients);
+    flight.layers[l] = {};
+  }
+  if (chunk == 0) {
+    embedding_backward(context_, state_.embedding, gradient, microbatch);
+  } else {
+    input_gradients_[{chunk, microbatch}] = gradient;
+  }
+  if (!split) {
+    in_flight_.erase({chunk, microbatch});
+    --weight_grads_left_[chunk];
+  }
+}
+
+void Interpreter::weight_grad(int chunk, int microbatch) {
+  in_flight_.at({chunk, microbatch}).weight_gradients.run_kept(context_);
+  in_flight_.erase({chunk, microbatch});
+  --weight_grads_left_[chunk];
+}
+
+bool Interpreter::here(int chunk) const {
+  return planner::owner_of_chunk(context_.layout(), chunk) == context_.groups.here.pp;
+}
+
+int Interpreter::tag(int receiving_chunk, int microbatch, bool forward) const {
+  return (2 * receiving_chunk + (forward ? 1 : 0)) * context_.training.schedule.microbatches +
+         microbatch;
+}
+
+Tensor Interpreter::take(int chunk, int microbatch, bool forward) {
+  const int from = forward ? chunk - 1 : chunk + 1;
+  if (here(from)) {
+    auto& made = forward ? outputs_ : input_gradients_;
+    const auto found = made.find({from, microbatch});
+    if (found == made.end()) throw std::logic_error("the schedule uses what is not made yet");
+    Tensor tensor = std::move(found->second);
+    made.erase(found);
+    return tensor;
+  }
+  Tensor tensor = context_.tensor(context_.local_tokens(), context_.model().hidden,
+                                  forward ? MemoryTerm::Activations : MemoryTerm::Communication);
+  const int peer = planner::owner_of_chunk(context_.layout(), from);
+  Communicator& pp = *context_.groups.pp;
+  const int message = tag(chunk, microbatch, forward);
+  context_.recorder.idle([&] { pp.await(peer, message); });
+  context_.recorder.transferred(forward ? Stream::PipelineForward : Stream::PipelineBackward,
+                                [&] { pp.receive(tensor.elements(), peer, message); });
+  return tensor;
+}
+
+void Interpreter::send(int chunk, int microbatch, bool forward) {
+  auto& made = forward ? outputs_ : input_gradients_;
+  const auto found = made.find({chunk, microbatch});
+  if (found == made.end()) throw std::logic_error("the schedule sends what is not made yet");
+  const int to = forward ? chunk + 1 : chunk - 1;
+  const int peer = planner::owner_of_chunk(context_.layout(), to);
+  context_.recorder.transferred(forward ? Stream::PipelineForward : Stream::PipelineBackward, [&] {
+    context_.groups.pp->send(found->second.elements(), peer, tag(to, microbatch, forward));
+  });
+  made.erase(found);
+}
+
+void Interpreter::gradient_reduce(int chunk, int bucket) {
+  if (weight_grads_left_[chunk] != 0) {
+    throw std::logic_error("the schedule reduces gradients before they are complete");
+  }
+  reduction_.reduce(state_.local(chunk), bucket);
+}
+
+void Interpreter::parameter_gather(int chunk, int bucket) {
+  Segment& segment = state_.segments[state_.local(chunk)];
+  const int gathers = context_.training.schedule.chunks[chunk].gather_buckets;
+  // Gathers go from the front of the segment, where the first layers lie; bucket 0 is its end.
+  const auto edge = [&](int b) { return segment.buckets - segment.buckets * b / gathers; };
+  for (int b = edge(bucket) - 1; b >= edge(bucket + 1); --b) {
+    gather_parameters(context_, segment, b);
+  }
+}
+
+void Interpreter::finish_gradients() {
+  if (gradients_finished_) return;
+  gradients_finished_ = true;
+  reduction_.reduce_the_rest();
+  if (context_.training.options.captured_step == context_.step) capture();
+}
+
+void Interpreter::optimizer_sync() {
+  finish_gradients();
+  const double norm = optimizer_.global_norm();
+  const double most = context_.training.options.clip_norm;
+  gradient_scale_ = static_cast<float>(norm > most ? most / norm : 1.0);
+}
+
+void Interpreter::optimizer_step() {
+  finish_gradients();
+  optimizer_.step(context_.step + 1, gradient_scale_);
+  for (Segment& segment : state_.segments) {
+    const auto s = static_cast<std::size_t>(&segment - state_.segments.data());
+    const bool listed = !segment.tied_table &&
+                        context_.training.schedule.chunks[state_.chunks[s]].gather_buckets > 0;
+    if (listed) continue;  // gathered by ParameterGather of the next step
+    for (int b = segment.buckets - 1; b >= 0; --b) gather_parameters(context_, segment, b);
+  }
+}
+
+void Interpreter::capture() {
+  for (Segment& segment : state_.segments) gather_gradients(context_, segment);
+  if (context_.groups.here.dp != 0) return;
+  for (const Parameter& p : state_.parameters) {
+    const kernels::TensorView& g = p.part.gradient;
+    GradientPart part{p.name, p.rows, p.cols, p.first_row, p.first_col, g.rows, g.cols, {}};
+    const Tensor dense = context_.tensor(g.rows, g.cols, MemoryTerm::Workspace);
+    context_.run(kernels::Copy{g, dense.view()});
+    part.values.resize(static_cast<std::size_t>(g.elements()));
+    context_.device.download(dense.data(), std::as_writable_bytes(std::span(part.values)));
+    captured_.push_back(std::move(part));
+  }
+}
+
+}  // namespace meshplan::runtime

@@ -1,0 +1,38 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+
+#include "planner/layout/layout.h"
+#include "planner/model/transformer.h"
+#include "planner/schedule/schedule.h"
+#include "planner/workload.h"
+
+namespace meshplan::runtime {
+
+/// Arithmetic choices that the planner does not know. The same for every layout, so that losses can
+/// be compared.
+struct TrainingOptions {
+  int steps = 5;
+  std::uint64_t seed = 1;
+  float learning_rate = 1e-3F;
+  float weight_decay = 0.0F;  ///< on every parameter
+  float clip_norm = 1.0F;     ///< of the global gradient; used when optimizer_sync=global
+  /// Keep the gradients of this step (0-based), as they are just before the optimizer.
+  std::optional<int> captured_step;
+};
+
+/// Everything that fixes a training run; ranks add who they are.
+struct Training {
+  planner::Transformer model;
+  planner::Workload workload;
+  planner::Layout layout;
+  planner::Schedule schedule;
+  TrainingOptions options;
+};
+
+/// Throws InputError when the executor cannot run `training`: experts, latent attention, context
+/// parallelism, ZeRO 2 and 3, offload, and what layouts may never be (planner/layout/legality.h).
+/// Dropout of the attention probabilities is left out silently: the kernels never hold them.
+void refuse_unsupported(const Training& training);
+
+}  // namespace meshplan::runtime
