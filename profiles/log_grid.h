@@ -31,6 +31,9 @@ class LogGrid {
   [[nodiscard]] const std::vector<std::vector<double>>& axes() const { return axes_; }
   [[nodiscard]] const std::vector<double>& values() const { return values_; }
   [[nodiscard]] bool empty() const { return axes_.empty(); }
+  friend bool operator==(const LogGrid& a, const LogGrid& b) {
+    return a.axes_ == b.axes_ && a.values_ == b.values_;
+  }
 
  private:
   std::vector<std::vector<double>> axes_;

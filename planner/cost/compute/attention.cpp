@@ -4,9 +4,11 @@
 #include <array>
 #include <cmath>
 
+#include "planner/cost/compute/cache.h"
 #include "planner/cost/compute/gemm.h"
-#include "planner/cost/compute/memory_bound.h"
 #include "planner/cost/compute/precision.h"
+#include "planner/cost/compute/unfused_attention.h"
+#include "planner/cost/compute/waves.h"
 
 namespace meshplan::planner {
 namespace {
@@ -16,32 +18,40 @@ using profiles::DecodeConstants;
 using profiles::DeviceProfile;
 using profiles::HeadDimEfficiency;
 
-/// Rows of queries that one thread block of the fused kernels holds, and keys it visits at a time.
-constexpr double kQueryTile = 128, kKeyTile = 128;
+/// Keys that the fused kernels visit at a time; masked tiles are skipped, not masked elements.
+constexpr double kKeyTile = 128;
 
-/// Backward recomputes the scores and makes four products where forward makes two.
-/// Source: Dao et al., FlashAttention, NeurIPS 2022; FlashAttention-2, 2023, section 3.
+/// Backward rebuilds the scores and makes four products more, where forward makes two.
+/// Source: Dao, FlashAttention-2, 2023, section 3.2 (five products against two).
 constexpr double kBackwardFlops = 2.5;
 
-/// Pairs of query and key that are computed, by whole tiles.
+/// Speed of FlashAttention-2 on Hopper over that of kernels made for it, forward and backward, long
+/// causal sequences, head dimension 128.
+/// Source: Shah et al., FlashAttention-3, 2024, figures 5 and 6 (e.g. 322 of 561 TFLOP/s).
+constexpr double kFlash2OnHopper = 0.6;
+
+/// Pairs of query and key that the mask leaves.
 double score_pairs(const AttentionShape& s) {
   const double q = static_cast<double>(s.query_len), kv = static_cast<double>(s.kv_len);
   if (!s.causal) return q * kv;
-  const double first = std::max(0.0, kv - q);  // keys before the first query
-  return q * first + std::min(q, kv) * (std::min(q, kv) + 1) / 2;
+  // The last row sees kv keys, each row before it one fewer, none less than nothing.
+  const double rows = std::min(q, kv);
+  return rows * kv - rows * (rows - 1) / 2;
 }
 
-double computed_pairs(const AttentionShape& s) {
+/// The same by whole tiles of queries and keys.
+double computed_pairs(const AttentionShape& s, double query_tile) {
   const double q = static_cast<double>(s.query_len), kv = static_cast<double>(s.kv_len);
-  const double rows = std::ceil(q / kQueryTile), columns = std::ceil(kv / kKeyTile);
-  const double tile = kQueryTile * kKeyTile;
-  if (!s.causal) return rows * columns * tile;
-  const double before = std::max(0.0, columns - rows);
-  return (rows * before + rows * (rows + 1) / 2) * tile;
+  const double tile_keys = std::ceil(kv / kKeyTile) * kKeyTile;
+  const double tile_queries = std::ceil(q / query_tile) * query_tile;
+  if (!s.causal) return tile_queries * tile_keys;
+  // Tile i of queries sees the keys before its first query, and half of its own square more.
+  const double before = std::max(0.0, kv - q);
+  const double triangle = tile_queries * (tile_queries + query_tile) / 2;
+  return std::min(tile_queries * tile_keys, tile_queries * before + triangle);
 }
 
 double forward_efficiency(const AttentionConstants& c, int head_dim) {
-  if (c.head_dims.empty()) return 0.5;
   const auto above = std::find_if(c.head_dims.begin(), c.head_dims.end(),
                                   [&](const auto& e) { return e.head_dim >= head_dim; });
   if (above == c.head_dims.end()) return c.head_dims.back().forward;
@@ -52,123 +62,131 @@ double forward_efficiency(const AttentionConstants& c, int head_dim) {
   return below.forward + share * (above->forward - below.forward);
 }
 
-double flash_seconds(const AttentionShape& s, AttentionPass pass, profiles::DataType type,
-                     const DeviceProfile& profile, Clocks clocks) {
-  const AttentionConstants& c = profile.attention;
-  const Precision precision = precision_of(type, profile);
-  const bool backward = pass == AttentionPass::Backward;
-  const double sms = profile.device.multiprocessors;
-  const double mean_dim = 0.5 * (s.head_dim + s.value_head_dim);
-  const double rate = precision.peak.rate * precision.efficiency * clock_factor(clocks, profile) *
-                      forward_efficiency(c, s.head_dim) * (backward ? c.backward_efficiency : 1.0);
-  const double streams = static_cast<double>(s.batch) * s.heads;
-  const double blocks = streams * std::ceil(static_cast<double>(s.query_len) / kQueryTile);
-  const double pairs = computed_pairs(s);
-  const double flops = (backward ? kBackwardFlops : 1.0) * streams * pairs * 4 * mean_dim;
-  const double exact = blocks / sms;
-  const double waves = exact <= 1 ? 1 : exact + c.quantisation * (std::ceil(exact) - exact);
-  const double per_block = flops / blocks / (rate / sms) + c.block_overhead.count();
-  const double q = static_cast<double>(s.batch) * static_cast<double>(s.query_len) * s.heads;
-  const double kv = static_cast<double>(s.batch) * static_cast<double>(s.kv_len) * s.kv_heads;
-  const double once = precision.result_bytes * (q + kv) * (s.head_dim + s.value_head_dim);
-  // Backward reads q, k, v, o and dO, writes dQ (accumulated in fp32), dK, dV.
-  const double moved = backward ? 3 * once : once;
-  const double memory = moved / (c.memory_efficiency * profile.device.memory_bandwidth.rate);
-  return c.launch.count() + std::max(waves * per_block, memory);
+double query_elements(const AttentionShape& s) {
+  return static_cast<double>(s.batch) * static_cast<double>(s.query_len) * s.heads *
+         (s.head_dim + s.value_head_dim);
+}
+
+double cache_elements(const AttentionShape& s) {
+  return static_cast<double>(s.batch) * static_cast<double>(s.kv_len) * s.kv_heads *
+         (s.head_dim + s.value_head_dim);
+}
+
+bool is_decode(const AttentionShape& s, AttentionPass pass) {
+  return s.query_len == 1 && pass == AttentionPass::Forward;
+}
+
+profiles::LogGrid::Lookup residual(const AttentionShape& s, bool decode,
+                                   const DeviceProfile& profile) {
+  const double group = static_cast<double>(s.heads) / s.kv_heads;
+  const std::array<double, 4> at{static_cast<double>(s.batch) * (decode ? s.kv_heads : s.heads),
+                                 static_cast<double>(decode ? s.kv_len : s.query_len), group,
+                                 static_cast<double>(s.head_dim)};
+  return (decode ? profile.decode.residual : profile.attention.residual).at(at);
+}
+
+Estimate flash_time(const AttentionShape& s, AttentionPass pass, profiles::DataType type,
+                    const DeviceProfile& profile, Clocks clocks) {
+  const bool decode = is_decode(s, pass);
+  const auto found = residual(s, decode, profile);
+  const double model = decode ? decode_model_seconds(s, type, profile)
+                              : flash_model_seconds(s, pass, type, profile, clocks);
+  const double spread = (decode ? profile.decode.record : profile.attention.record).spread;
+  const bool square = s.causal && s.query_len == s.kv_len;
+  const bool known = profile.fitted && found.inside && pass == AttentionPass::Forward &&
+                     (decode || square) && s.head_dim == s.value_head_dim &&
+                     type == profiles::DataType::Bf16;
+  return {profiles::Seconds{model * std::exp(found.value)},
+          known ? spread : kExtrapolatedSpread * spread,
+          known ? Provenance::Interpolated : Provenance::Extrapolated};
 }
 
 }  // namespace
 
-double prefill_model_seconds(const AttentionShape& s, profiles::DataType type,
-                             const DeviceProfile& profile, Clocks clocks) {
-  return flash_seconds(s, AttentionPass::Forward, type, profile, clocks);
+double flash_model_seconds(const AttentionShape& s, AttentionPass pass, profiles::DataType type,
+                           const DeviceProfile& profile, Clocks clocks) {
+  const AttentionConstants& c = profile.attention;
+  const Precision precision = precision_of(type, profile);
+  const bool backward = pass == AttentionPass::Backward;
+  const double multiprocessors = profile.device.multiprocessors;
+  const double rate = precision.peak.rate * precision.efficiency * clock_factor(clocks, profile) *
+                      forward_efficiency(c, s.head_dim) * (backward ? c.backward_efficiency : 1.0);
+  const double flops_per_pair =
+      (backward ? kBackwardFlops : 1.0) * 2 * (s.head_dim + s.value_head_dim);
+  const double streams = static_cast<double>(s.batch) * s.heads;
+  const double blocks = streams * std::ceil(static_cast<double>(s.query_len) / c.query_tile);
+  const double rounds = waves(blocks, multiprocessors, c.quantisation);
+  const double uneven = rounds / std::max(1.0, blocks / multiprocessors);
+  const double throughput =
+      streams * computed_pairs(s, c.query_tile) * flops_per_pair / rate * uneven;
+  const double longest = c.query_tile * std::ceil(static_cast<double>(s.kv_len) / kKeyTile) *
+                         kKeyTile * flops_per_pair / (rate / multiprocessors * c.block_rate);
+  // Backward reads Q, K, V, O and dO and writes dQ (accumulated in fp32), dK and dV.
+  const double moved =
+      (backward ? 3 : 1) * precision.result_bytes * (query_elements(s) + cache_elements(s));
+  const double memory = moved / (c.memory_efficiency * profile.device.memory_bandwidth.rate);
+  const double overlapped = std::pow(
+      std::pow(throughput, c.overlap) + std::pow(longest, c.overlap) + std::pow(memory, c.overlap),
+      1 / c.overlap);
+  return c.launch.count() + rounds * c.block_overhead.count() + overlapped;
 }
 
 double decode_model_seconds(const AttentionShape& s, profiles::DataType type,
                             const DeviceProfile& profile) {
   const DecodeConstants& c = profile.decode;
   const Precision precision = precision_of(type, profile);
+  const double multiprocessors = profile.device.multiprocessors;
   const double bandwidth = profile.device.memory_bandwidth.rate;
-  const double cache = precision.bytes * static_cast<double>(s.batch) * s.kv_heads *
-                       static_cast<double>(s.kv_len) * (s.head_dim + s.value_head_dim);
-  const double io = 2.0 * static_cast<double>(s.batch) * s.heads * (s.head_dim + s.value_head_dim);
-  const double l2 = static_cast<double>(profile.device.l2_cache.count) * c.l2_share;
-  const double bytes = cache + io;
-  const double splits = std::ceil(static_cast<double>(s.kv_len) / 256.0);
-  const double blocks = static_cast<double>(s.batch) * s.kv_heads * splits;
-  const double stream_rate = std::min<double>(blocks, profile.device.multiprocessors) *
-                             c.block_bandwidth * bandwidth / profile.device.multiprocessors;
-  const double from_memory =
-      std::max(0.0, bytes - l2) / std::min(c.memory_efficiency * bandwidth, stream_rate);
-  const double from_l2 = std::min(bytes, l2) / std::min(c.l2_bandwidth * bandwidth, stream_rate);
-  return c.launch.count() + from_memory + from_l2;
+  const double cache = precision.bytes * cache_elements(s);
+  const double bytes = cache + precision.result_bytes * query_elements(s);
+  const double held =
+      held_share(bytes, c.l2_share * static_cast<double>(profile.device.l2_cache.count));
+  const double memory = bytes * (1 - held) / (c.memory_efficiency * bandwidth) +
+                        bytes * held / (c.l2_bandwidth * bandwidth);
+
+  const double streams = static_cast<double>(s.batch) * s.kv_heads;
+  const double most = std::max(1.0, std::floor(static_cast<double>(s.kv_len) / c.split_tokens));
+  const bool splits = s.heads >= c.least_split_group * s.kv_heads;
+  const double parts = splits ? std::clamp(std::floor(multiprocessors / streams), 1.0, most) : 1.0;
+  const double rounds = waves(streams * parts, multiprocessors, 0);
+  const double block_seconds =
+      c.block_overhead.count() +
+      cache / (streams * parts) / (c.block_bandwidth * bandwidth / multiprocessors);
+  const double overlapped = std::pow(
+      std::pow(rounds * block_seconds, c.overlap) + std::pow(memory, c.overlap), 1 / c.overlap);
+  return c.launch.count() + overlapped + (parts > 1 ? c.split_overhead.count() : 0);
 }
 
-namespace {
-
-Estimate flash_time(const AttentionShape& s, AttentionPass pass, profiles::DataType type,
-                    const DeviceProfile& profile, Clocks clocks) {
-  const bool decode = s.query_len == 1 && pass == AttentionPass::Forward;
-  double seconds = decode ? decode_model_seconds(s, type, profile)
-                          : flash_seconds(s, pass, type, profile, clocks);
-  profiles::LogGrid::Lookup found;
-  const profiles::LogGrid& grid = decode ? profile.decode.residual : profile.attention.residual;
-  if (!grid.empty()) {
-    if (decode) {
-      const std::array<double, 4> at{
-          static_cast<double>(s.batch) * s.kv_heads, static_cast<double>(s.kv_len),
-          static_cast<double>(s.heads) / s.kv_heads, static_cast<double>(s.head_dim)};
-      found = grid.at(at);
-    } else {
-      const std::array<double, 3> at{static_cast<double>(s.batch) * s.heads,
-                                     static_cast<double>(s.query_len),
-                                     static_cast<double>(s.head_dim)};
-      found = grid.at(at);
-    }
-    seconds *= std::exp(found.value);
-  }
+profiles::Seconds attention_floor(const AttentionShape& s, AttentionPass pass,
+                                  profiles::DataType type, const DeviceProfile& profile,
+                                  Clocks clocks) {
+  const Precision precision = precision_of(type, profile);
   const double flops = (pass == AttentionPass::Backward ? kBackwardFlops : 1.0) *
                        static_cast<double>(s.batch) * s.heads * score_pairs(s) * 2 *
                        (s.head_dim + s.value_head_dim);
-  const double floor = flops / profile.device.peak_at(type).rate / clock_factor(clocks, profile);
-  const double spread = decode ? profile.decode.spread : profile.attention.spread;
-  const bool known = profile.fitted && found.inside && pass == AttentionPass::Forward &&
-                     type == profiles::DataType::Bf16;
-  return {profiles::Seconds{std::max(seconds, floor)}, known ? spread : 2 * spread,
-          known ? Provenance::Interpolated : Provenance::Extrapolated};
+  const double compute = flops / (precision.peak.rate * clock_factor(clocks, profile));
+  const double bytes = precision.bytes * (query_elements(s) + cache_elements(s));
+  return profiles::Seconds{std::max(compute, memory_floor_seconds(bytes, profile.device))};
 }
 
-/// Scores = Q K^T, passes over them (scale and mask, softmax, dropout), context = P V. Libraries
-/// without fusion compute the whole square, causal or not.
-Estimate unfused_time(const AttentionShape& s, AttentionPass pass, profiles::DataType type,
-                      const DeviceProfile& profile, Clocks clocks) {
-  const int batch = static_cast<int>(s.batch) * s.heads;
-  const GemmShape scores{s.query_len, s.kv_len, s.head_dim, batch};
-  const GemmShape context{s.query_len, s.value_head_dim, s.kv_len, batch};
-  Estimate out;
-  const auto add = [&out](const Estimate& e, double times) {
-    out.time += times * e.time;
-    out.spread = std::max(out.spread, e.spread);
-  };
-  // Each gradient product has the FLOPs of its forward; there are two for each.
-  const double times = pass == AttentionPass::Backward ? 2 : 1;
-  add(gemm_time(scores, type, profile, clocks), times);
-  add(gemm_time(context, type, profile, clocks), times);
-  const profiles::Bytes matrix =
-      static_cast<std::int64_t>(batch) * profiles::storage(s.query_len * s.kv_len, type);
-  // Forward: masked softmax reads and writes; backward: reads dP and P, writes dS.
-  const std::int64_t passes = pass == AttentionPass::Backward ? 3 : 2;
-  add(memory_bound_time(passes * matrix, profile), 1);
-  out.provenance = Provenance::Extrapolated;
-  return out;
-}
-
-}  // namespace
-
-Estimate attention_time(const AttentionShape& shape, AttentionPass pass, AttentionKernel kernel,
+Estimate attention_time(const AttentionShape& s, AttentionPass pass, AttentionKernel kernel,
                         profiles::DataType type, const DeviceProfile& profile, Clocks clocks) {
-  return kernel == AttentionKernel::Flash ? flash_time(shape, pass, type, profile, clocks)
-                                          : unfused_time(shape, pass, type, profile, clocks);
+  Estimate out;
+  if (kernel == AttentionKernel::Unfused) {
+    out = unfused_attention_time(s, pass, type, profile, clocks);
+  } else {
+    out = flash_time(s, pass, type, profile, clocks);
+    const bool slower = kernel == AttentionKernel::Flash2 && !is_decode(s, pass) &&
+                        profile.device.compute_capability >= 90;
+    if (slower) {
+      out.time /= kFlash2OnHopper;
+      out.provenance = Provenance::Extrapolated;
+    }
+  }
+  // Unfused backward saves the scores, so it makes four products, not five.
+  const bool rebuilds = kernel != AttentionKernel::Unfused || pass == AttentionPass::Forward;
+  if (rebuilds) out.time = std::max(out.time, attention_floor(s, pass, type, profile, clocks));
+  return out;
 }
 
 }  // namespace meshplan::planner

@@ -4,7 +4,9 @@
 #include <array>
 #include <cmath>
 
+#include "planner/cost/compute/cache.h"
 #include "planner/cost/compute/precision.h"
+#include "planner/cost/compute/waves.h"
 
 namespace meshplan::planner {
 namespace {
@@ -13,31 +15,34 @@ using profiles::DeviceProfile;
 using profiles::GemmConstants;
 using profiles::GemmTile;
 
-/// What does not depend on tile and split.
-struct Machine {
-  double multiprocessors;
-  double multiprocessor_flops;  ///< of one multiprocessor, per second
-  double bandwidth;             ///< data sheet, bytes per second
+/// Weights that the tables cycle through, so that small ones come from L2 and large ones do not.
+/// Seen in the tables: B stops being fast where six of it no longer fit L2.
+constexpr double kWeightCopies = 6;
+
+/// Bytes that do not depend on tile and split, by where they come from.
+struct Operands {
+  double cold;         ///< from memory
+  double hot;          ///< from L2
+  double result;       ///< to be written
+  double result_held;  ///< share of the result that L2 takes in
 };
 
-double ceil_div(double a, double b) { return std::ceil(a / b); }
-
-/// `tiles` over the multiprocessors, counted in waves; the last, partly filled wave costs between
-/// its share (quantisation 0) and a full wave (1).
-double waves(double tiles, double slots, double quantisation) {
-  const double exact = tiles / slots;
-  if (exact <= 1) return 1;
-  return exact + quantisation * (std::ceil(exact) - exact);
-}
-
-/// Seconds on the tensor cores with `tile` and k cut in `split` parts.
-double compute_seconds(const GemmShape& s, const GemmTile& tile, double split, double tile_blocks,
-                       const GemmConstants& c, const Machine& machine) {
-  const double k = ceil_div(static_cast<double>(s.k), split);
-  const double main_loop =
-      2.0 * tile.rows * tile.columns * k / (machine.multiprocessor_flops * tile.efficiency);
-  return waves(tile_blocks * split, machine.multiprocessors, c.quantisation) *
-         (main_loop + c.tile_overhead.count());
+Operands operands(const GemmShape& s, const Precision& precision, const DeviceProfile& profile) {
+  const GemmConstants& c = profile.gemm;
+  const double m = static_cast<double>(s.m), n = static_cast<double>(s.n),
+               k = static_cast<double>(s.k), batch = s.batch;
+  const double a = batch * precision.bytes * m * k, b = batch * precision.bytes * k * n;
+  const double result = batch * precision.result_bytes * m * n;
+  const double capacity = static_cast<double>(profile.device.l2_cache.count) * c.l2_share;
+  // One operand stays with a strip of C, the other streams by once per strip; the cheaper order.
+  const double a_again = a * std::max(0.0, n / c.raster_width - 1) * (1 - held_share(a, capacity));
+  const double b_again = b * std::max(0.0, m / c.raster_width - 1) * (1 - held_share(b, capacity));
+  const double held_a = held_share(a + b + result, capacity);
+  const double held_b = held_share(a + kWeightCopies * b + result, capacity);
+  return {.cold = std::min(a_again, b_again) + a * (1 - held_a) + b * (1 - held_b),
+          .hot = a * held_a + b * held_b,
+          .result = result,
+          .result_held = held_a};
 }
 
 }  // namespace
@@ -46,38 +51,59 @@ double gemm_model_seconds(const GemmShape& s, profiles::DataType type, const Dev
                           Clocks clocks) {
   const GemmConstants& c = profile.gemm;
   const Precision precision = precision_of(type, profile);
-  const Machine machine{static_cast<double>(profile.device.multiprocessors),
-                        precision.peak.rate * precision.efficiency * clock_factor(clocks, profile) /
-                            profile.device.multiprocessors,
-                        profile.device.memory_bandwidth.rate};
+  const double multiprocessors = profile.device.multiprocessors;
+  const double flops_each =
+      precision.peak.rate * precision.efficiency * clock_factor(clocks, profile) / multiprocessors;
+  const double bandwidth = profile.device.memory_bandwidth.rate;
+  const double block_bandwidth = c.block_bandwidth * bandwidth / multiprocessors;
+  const Operands bytes = operands(s, precision, profile);
   const double m = static_cast<double>(s.m), n = static_cast<double>(s.n),
                k = static_cast<double>(s.k), batch = s.batch;
-  const double operands = batch * precision.bytes * (m * k + k * n);
-  const double result = batch * precision.result_bytes * m * n;
-  const double l2 = static_cast<double>(profile.device.l2_cache.count) * c.l2_share;
-  const double memory_rate = machine.bandwidth * c.memory_efficiency;
-  double best = INFINITY;
+
+  double best = INFINITY, best_compute = 0, best_memory = 0, best_merge = 0;
   for (const GemmTile& tile : c.tiles) {
-    const double blocks = batch * ceil_div(m, tile.rows) * ceil_div(n, tile.columns);
+    const double blocks = batch * std::ceil(m / tile.rows) * std::ceil(n / tile.columns);
+    const double area = static_cast<double>(tile.rows) * tile.columns;
+    const double overhead = c.tile_overhead.count() + c.area_overhead.count() * area / (128 * 128);
     for (double split = 1; split <= 64; split *= 2) {
-      if (split > 1 && (k / split < 64 || blocks * split > 2 * machine.multiprocessors)) break;
-      const double compute = compute_seconds(s, tile, split, blocks, c, machine);
-      const double partial_sums = split > 1 ? 8.0 * batch * m * n * split : 0;
-      const double bytes = operands + result + partial_sums;
-      const double streams = std::min(blocks * split, machine.multiprocessors);
-      const double stream_rate =
-          streams * c.block_bandwidth * machine.bandwidth / machine.multiprocessors;
-      const double from_memory = std::max(0.0, bytes - l2) / std::min(memory_rate, stream_rate);
-      const double from_l2 =
-          std::min(bytes, l2) / std::min(machine.bandwidth * c.l2_bandwidth, stream_rate);
-      const double memory = from_memory + from_l2;
-      const double time =
-          std::pow(std::pow(compute, c.overlap) + std::pow(memory, c.overlap), 1 / c.overlap) +
-          (split > 1 ? c.split_overhead.count() : 0);
-      best = std::min(best, time);
+      if (split > 1 && (k / split < 64 || blocks * split > 2 * multiprocessors)) break;
+      const double main_loop = 2 * area * std::ceil(k / split) / (flops_each * tile.efficiency);
+      const double compute =
+          waves(blocks * split, multiprocessors, c.quantisation) * (main_loop + overhead);
+      // Partial sums are written and read once more, in fp32.
+      const double partial_sums = split > 1 ? 8 * batch * m * n * split : 0;
+      const double stored = (bytes.result + partial_sums) / c.store_efficiency;
+      const double streams = std::min(blocks * split, multiprocessors) * block_bandwidth;
+      const double memory =
+          (bytes.cold + stored * (1 - bytes.result_held)) /
+              std::min(c.memory_efficiency * bandwidth, streams) +
+          (bytes.hot + stored * bytes.result_held) / std::min(c.l2_bandwidth * bandwidth, streams);
+      const double merge = split > 1 ? c.split_overhead.count() : 0;
+      const double slower = std::max(compute, memory) + merge;
+      if (slower < best) {
+        best = slower;
+        best_compute = compute;
+        best_memory = memory;
+        best_merge = merge;
+      }
     }
   }
-  return c.launch.count() + best;
+  const double overlapped =
+      std::pow(std::pow(best_compute, c.overlap) + std::pow(best_memory, c.overlap), 1 / c.overlap);
+  const bool vector = s.m == 1 || s.n == 1;
+  return (vector ? c.vector_launch : c.launch).count() + overlapped + best_merge;
+}
+
+profiles::Seconds gemm_floor(const GemmShape& s, profiles::DataType type,
+                             const DeviceProfile& profile, Clocks clocks) {
+  const double m = static_cast<double>(s.m), n = static_cast<double>(s.n),
+               k = static_cast<double>(s.k);
+  const Precision precision = precision_of(type, profile);
+  const double compute =
+      2 * s.batch * m * n * k / (precision.peak.rate * clock_factor(clocks, profile));
+  const double bytes =
+      s.batch * (precision.bytes * (m * k + k * n) + precision.result_bytes * m * n);
+  return profiles::Seconds{std::max(compute, memory_floor_seconds(bytes, profile.device))};
 }
 
 Estimate gemm_time(const GemmShape& s, profiles::DataType type, const DeviceProfile& profile,
@@ -86,17 +112,16 @@ Estimate gemm_time(const GemmShape& s, profiles::DataType type, const DeviceProf
   double seconds = gemm_model_seconds(s, type, profile, clocks);
   bool inside = false;
   if (!c.residual.empty()) {
+    // A batch is as much work as one product of so many times the rows.
     const std::array<double, 3> at{static_cast<double>(s.m) * s.batch, static_cast<double>(s.n),
                                    static_cast<double>(s.k)};
     const auto found = c.residual.at(at);
     seconds *= std::exp(found.value);
     inside = found.inside;
   }
-  const double flops = 2.0 * s.batch * static_cast<double>(s.m) * static_cast<double>(s.n) *
-                       static_cast<double>(s.k);
-  const double floor = flops / profile.device.peak_at(type).rate / clock_factor(clocks, profile);
-  const bool known = profile.fitted && inside && type == profiles::DataType::Bf16;
-  return {profiles::Seconds{std::max(seconds, floor)}, known ? c.spread : 2 * c.spread,
+  const bool known = profile.fitted && inside && s.batch == 1 && type == profiles::DataType::Bf16;
+  return {std::max(profiles::Seconds{seconds}, gemm_floor(s, type, profile, clocks)),
+          known ? c.record.spread : kExtrapolatedSpread * c.record.spread,
           known ? Provenance::Interpolated : Provenance::Extrapolated};
 }
 
