@@ -1,0 +1,150 @@
+#include "tests/kernels/compare.h"
+
+namespace meshplan::kernels::testing {
+namespace {
+
+struct Case {
+  const char* what;
+  AttentionShape shape;
+  std::int64_t kv_capacity;
+};
+
+/// Lengths that fit no tile (128 queries, 256 keys), GQA, decoding, blocks of keys ahead of
+/// queries.
+std::vector<Case> cases() {
+  return {
+      {"causal",
+       {.batch = 2,
+        .heads = 2,
+        .kv_heads = 2,
+        .head_dim = 16,
+        .query_len = 37,
+        .kv_len = 37,
+        .scale = 0.25F},
+       37},
+      {"more than a tile",
+       {.batch = 1,
+        .heads = 2,
+        .kv_heads = 1,
+        .head_dim = 8,
+        .query_len = 131,
+        .kv_len = 277,
+        .query_offset = 146,
+        .scale = 0.35F},
+       277},
+      {"GQA, head of 43",
+       {.batch = 2,
+        .heads = 6,
+        .kv_heads = 2,
+        .head_dim = 43,
+        .query_len = 9,
+        .kv_len = 9,
+        .scale = 0.15F},
+       9},
+      {"not causal",
+       {.batch = 1,
+        .heads = 1,
+        .kv_heads = 1,
+        .head_dim = 5,
+        .query_len = 7,
+        .kv_len = 11,
+        .causal = false,
+        .scale = 0.4F},
+       11},
+      {"decoding",
+       {.batch = 3,
+        .heads = 4,
+        .kv_heads = 2,
+        .head_dim = 16,
+        .query_len = 1,
+        .kv_len = 300,
+        .query_offset = 299,
+        .scale = 0.25F},
+       512},
+      {"prefill after a prefix",
+       {.batch = 2,
+        .heads = 2,
+        .kv_heads = 2,
+        .head_dim = 8,
+        .query_len = 5,
+        .kv_len = 12,
+        .query_offset = 7,
+        .scale = 0.35F},
+       20},
+      {"keys partly ahead",
+       {.batch = 1,
+        .heads = 2,
+        .kv_heads = 2,
+        .head_dim = 8,
+        .query_len = 6,
+        .kv_len = 6,
+        .query_offset = -3,
+        .scale = 0.35F},
+       6},
+      {"one of everything",
+       {.batch = 1,
+        .heads = 1,
+        .kv_heads = 1,
+        .head_dim = 1,
+        .query_len = 1,
+        .kv_len = 1,
+        .scale = 1.0F},
+       1},
+  };
+}
+
+AttentionForward forward_of(const Case& c, ElementType type, Arena& arena) {
+  const AttentionShape& s = c.shape;
+  AttentionForward op;
+  op.shape = s;
+  op.q = arena.random(s.batch * s.query_len, s.heads * s.head_dim, type);
+  op.k = arena.random(s.batch * c.kv_capacity, s.kv_heads * s.head_dim, type);
+  op.v = arena.random(s.batch * c.kv_capacity, s.kv_heads * s.head_dim, type);
+  op.out = arena.output(s.batch * s.query_len, s.heads * s.head_dim, type, {2e-5, 2e-5});
+  op.log_sum_exp = arena.output_vector(s.batch * s.heads * s.query_len, {1e-5, 1e-5});
+  return op;
+}
+
+TEST(CpuAttention, ForwardAgreesWithTheReference) {
+  for (const Case& c : cases())
+    for (const ElementType type : {ElementType::F32, ElementType::Bf16})
+      expect_like_reference(c.what, [&](Arena& arena) { return forward_of(c, type, arena); });
+}
+
+TEST(CpuAttention, BackwardAgreesWithTheReference) {
+  for (const Case& c : cases()) {
+    for (const ElementType type : {ElementType::F32, ElementType::Bf16}) {
+      expect_like_reference(c.what, [&](Arena& arena) {
+        const AttentionForward forward = forward_of(c, type, arena);
+        reference::Queue queue;
+        reference::run(forward, queue);
+        AttentionBackward op;
+        op.shape = c.shape;
+        op.q = forward.q;
+        op.k = forward.k;
+        op.v = forward.v;
+        op.out = forward.out;
+        op.log_sum_exp = forward.log_sum_exp;
+        op.dout = arena.random(forward.out.rows, forward.out.cols, type);
+        op.dq = arena.output(forward.q.rows, forward.q.cols, type, {2e-4, 1e-4});
+        op.dk = arena.output(forward.k.rows, forward.k.cols, type, {5e-4, 1e-4});
+        op.dv = arena.output(forward.v.rows, forward.v.cols, type, {5e-4, 1e-4});
+        return op;
+      });
+    }
+  }
+}
+
+TEST(CpuAttention, MergeAgreesWithTheReference) {
+  for (const ElementType type : {ElementType::F32, ElementType::Bf16}) {
+    expect_like_reference("merge", [&](Arena& arena) {
+      const AttentionShape s{.batch = 2, .heads = 3, .kv_heads = 3, .head_dim = 43, .query_len = 5};
+      return AttentionMerge{s, arena.random(10, 129, type), arena.vector(30),
+                            arena.output(10, 129, type, {1e-6, 1e-6}),
+                            arena.output_vector(30, {1e-6, 1e-6})};
+    });
+  }
+}
+
+}  // namespace
+}  // namespace meshplan::kernels::testing
