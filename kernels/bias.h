@@ -16,7 +16,7 @@ struct BiasForward {
 /// dbias[c] += sum_r dy[r,c]
 ///
 /// dy [rows, cols]; dbias [1, cols] F32
-/// Tolerance: 2^-20 * sum_r |dy[r,c]|.
+/// Tolerance: 2^-24 * (8 + rows / 4) * sum_r |dy[r,c]|.
 struct BiasBackward {
   ConstTensorView dy;
   TensorView dbias;

@@ -23,7 +23,7 @@ struct EmbeddingForward {
 /// dtable[ids[r] - first_id,:] += dy[r,:] for the ids that the rank holds, in the order of rows
 ///
 /// ids [rows]; dy [rows, width]; dtable [local ids, width] F32
-/// Tolerance: 2^-20 * sum |dy| over the rows of an id.
+/// Tolerance: 2^-24 * uses * sum |dy| over the rows of an id.
 struct EmbeddingBackward {
   std::span<const std::int32_t> ids;
   std::int64_t first_id = 0;

@@ -13,8 +13,7 @@ namespace meshplan::kernels {
 /// a and b share a type; c has the same or is F32 (weight gradients of bf16 activations).
 /// Of a layer y = x W with W [in, out]: forward (x, W), input gradient (dy, W, transpose_b),
 /// weight gradient (x, dy, transpose_a, accumulate).
-/// Tolerance: |error| <= 2^-22 * sum_k |a||b| per element in F32; Bf16 storage adds the rounding
-/// of c, 2^-8 relative.
+/// Tolerance: |error| <= 2^-22 * sum_k |a||b| per element.
 struct Gemm {
   ConstTensorView a, b;
   TensorView c;

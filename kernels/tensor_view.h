@@ -18,6 +18,7 @@ namespace meshplan::kernels {
 // - Arithmetic and reductions are fp32 or wider whatever the storage; the reference uses double.
 // - Activations of one operation share a storage type. Parameters (gamma, bias) may have another.
 //   Gradients of parameters are F32 and are added to what is there.
+// - A tolerance is that of fp32 storage; bf16 adds 2^-7 relative, the distance of neighbours.
 // - An output may be the same memory as an input of equal shape only where the contract says so.
 // - The result depends on the arguments alone: sums run in a fixed order, not in that of threads.
 

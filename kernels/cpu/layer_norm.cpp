@@ -20,14 +20,18 @@ struct Forward {
       float sum = 0;
 #pragma omp simd reduction(+ : sum)
       for (std::int64_t c = 0; c < x.cols; ++c) sum += load(in[c]);
-      const float mean = sum * share;
-      float squares = 0;
-#pragma omp simd reduction(+ : squares)
+      // The first mean carries the rounding of a long sum; the deviations around it give the rest.
+      const float rough_mean = sum * share;
+      float deviations = 0, squares = 0;
+#pragma omp simd reduction(+ : deviations, squares)
       for (std::int64_t c = 0; c < x.cols; ++c) {
-        const float deviation = load(in[c]) - mean;
+        const float deviation = load(in[c]) - rough_mean;
+        deviations += deviation;
         squares += deviation * deviation;
       }
-      const float rstd = 1.0F / std::sqrt(squares * share + epsilon);
+      const float rest = deviations * share;
+      const float mean = rough_mean + rest;
+      const float rstd = 1.0F / std::sqrt(squares * share - rest * rest + epsilon);
 #pragma omp simd
       for (std::int64_t c = 0; c < x.cols; ++c)
         out[c] = rounded<T>((load(in[c]) - mean) * rstd * gamma[c] + beta[c]);

@@ -71,7 +71,7 @@ std::span<const std::int32_t> Arena::integers(std::int64_t size, std::int32_t fi
 std::string Arena::difference(const Arena& oracle) const {
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     const auto& [view, tolerance] = outputs_[i];
-    const double rounding = view.type == ElementType::Bf16 ? 0x1p-8 : 0.0;
+    const double rounding = view.type == ElementType::Bf16 ? 0x1p-7 : 0.0;
     for (std::int64_t r = 0; r < view.rows; ++r) {
       for (std::int64_t c = 0; c < view.cols; ++c) {
         const double expected = element(oracle.outputs_[i].view, r, c);

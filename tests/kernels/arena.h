@@ -11,7 +11,8 @@
 namespace meshplan::kernels::testing {
 
 /// How far an output may be from the oracle's: |error| <= absolute + relative * |expected|.
-/// A bf16 output gets one rounding, 2^-8, more.
+/// A bf16 output gets 2^-7 more, the distance of neighbours: two values on both sides of the middle
+/// between them round apart, however close they are.
 struct Tolerance {
   double absolute = 0;
   double relative = 0;
