@@ -51,12 +51,15 @@ RankResult run_rank(const Training& training, Device& device) {
   std::vector<double> losses;
   world.barrier();
   for (int step = 0; step < training.options.steps; ++step) {
+    if (step == 0 || !training.schedule.global_sync) recorder.mark_step();
     losses.push_back(interpreter.run_step(step));
   }
+  if (!training.schedule.global_sync) recorder.mark_step();
   RankResult result;
   result.losses = summed_over_ranks(losses, device);
   result.gradients = interpreter.take_gradients();
   result.spans = recorder.spans();
+  result.step_starts = recorder.step_starts();
   result.peak = device.memory().peak();
   result.term_peaks = device.memory().term_peaks();
   return result;

@@ -20,11 +20,17 @@ struct GradientPart {
 
 /// What one rank saw of a run.
 struct RankResult {
-  std::vector<double> losses;           ///< mean over the global batch, by step; on every rank
-  std::vector<GradientPart> gradients;  ///< of the captured step; of one data-parallel rank only
-  std::vector<planner::Span> spans;     ///< of all steps; rank = global rank
-  MemoryUse peak;                       ///< at the moment of the greatest total
-  MemoryUse term_peaks;                 ///< each term's own greatest
+  /// Mean over the global batch, by step; the same on every rank.
+  std::vector<double> losses;
+  /// Of the captured step, on the ranks of dp 0.
+  std::vector<GradientPart> gradients;
+  /// Of all steps, with rank = global rank.
+  std::vector<planner::Span> spans;
+  /// When its steps begin, and the last ends (planner::Timeline::step_starts): with a barrier at
+  /// the optimizer as it leaves that of the step before.
+  std::vector<profiles::Seconds> step_starts;
+  MemoryUse peak;        ///< at the moment of the greatest total
+  MemoryUse term_peaks;  ///< each term's own greatest
 };
 
 /// Runs `training` as the rank that `device.world()` seats: interprets the list of its stage, with

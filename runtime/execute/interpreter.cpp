@@ -170,7 +170,7 @@ Tensor Interpreter::take(int chunk, int microbatch, bool forward) {
   Communicator& pp = *context_.groups.pp;
   const int message = tag(chunk, microbatch, forward);
   context_.recorder.idle([&] { pp.await(peer, message); });
-  context_.recorder.transferred(forward ? Stream::PipelineForward : Stream::PipelineBackward,
+  context_.recorder.transferred(forward ? Stream::ReceiveForward : Stream::ReceiveBackward,
                                 [&] { pp.receive(tensor.elements(), peer, message); });
   return tensor;
 }

@@ -5,6 +5,13 @@
 
 namespace meshplan::runtime {
 
+std::vector<profiles::Seconds> Recorder::step_starts() const {
+  device_.wait();
+  std::vector<profiles::Seconds> starts;
+  for (const Moment moment : step_starts_) starts.push_back(device_.at(moment));
+  return starts;
+}
+
 std::vector<planner::Span> Recorder::spans() const {
   device_.wait();
   std::vector<planner::Span> spans;

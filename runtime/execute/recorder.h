@@ -38,7 +38,7 @@ class Recorder {
     close(planner::Stream::Compute, term_, since_, begin);
     since_ = device_.record();
   }
-  /// Runs `transfer` and records it on a stream of its own.
+  /// Runs `transfer` and records it on a stream of its own, as dp or as pipeline transfer.
   template <typename Transfer>
   void transferred(planner::Stream stream, Transfer transfer) {
     const Moment begin = device_.record();
@@ -51,6 +51,10 @@ class Recorder {
           begin, end);
     since_ = end;
   }
+
+  /// A step of this rank begins (or the last one ends).
+  void mark_step() { step_starts_.push_back(device_.record()); }
+  [[nodiscard]] std::vector<profiles::Seconds> step_starts() const;
 
   /// The spans so far, ordered by (stream, start). Waits for the device.
   [[nodiscard]] std::vector<planner::Span> spans() const;
@@ -71,6 +75,7 @@ class Recorder {
   planner::Term term_ = planner::Term::Compute;
   Moment since_;
   std::vector<Mark> marks_;
+  std::vector<Moment> step_starts_;
 };
 
 }  // namespace meshplan::runtime

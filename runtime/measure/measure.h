@@ -1,0 +1,32 @@
+#pragma once
+#include "planner/simulate/costs.h"
+#include "planner/simulate/timeline.h"
+#include "runtime/execute/execute.h"
+#include "runtime/measure/measurement.h"
+
+namespace meshplan::runtime {
+
+struct MeasureOptions {
+  int warm_up = 1;  ///< steps that do not count; Training::options.steps includes them
+  profiles::Seconds timeout{60};  ///< of a wait
+};
+
+/// A measurement and the timeline it was taken from. Parallel: every step, rank = global rank, from
+/// time 0. Replay: two steps as the simulator puts them together, rank = stage.
+struct Measured {
+  Measurement measurement;
+  planner::Timeline timeline;
+  std::vector<GradientPart> gradients;  ///< of the captured step, of all ranks
+};
+
+/// All ranks at once, as threads of this process.
+Measured measure_parallel(const Training& training, const MeasureOptions& options);
+
+/// Any number of ranks, one at a time. `modelled`: prices of the same schedule, for communication.
+Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
+                        const MeasureOptions& options);
+
+/// The ranks' spans as one timeline that starts at 0.
+planner::Timeline timeline_of(const std::vector<RankResult>& ranks, int steps);
+
+}  // namespace meshplan::runtime

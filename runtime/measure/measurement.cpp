@@ -1,0 +1,22 @@
+#include "runtime/measure/measurement.h"
+
+#include <algorithm>
+
+namespace meshplan::runtime {
+
+std::string_view name(Mode mode) { return mode == Mode::Parallel ? "parallel" : "replay"; }
+
+profiles::Seconds Measurement::least() const {
+  return *std::min_element(steps.begin(), steps.end());
+}
+profiles::Seconds Measurement::most() const {
+  return *std::max_element(steps.begin(), steps.end());
+}
+
+profiles::Seconds median(std::vector<profiles::Seconds> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace meshplan::runtime

@@ -1,0 +1,56 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "planner/simulate/costs.h"
+#include "planner/simulate/timeline.h"
+#include "runtime/device/memory_counter.h"
+#include "runtime/execute/training.h"
+
+namespace meshplan::runtime {
+
+/// Parallel: all ranks at once, so there should be a core for each. Replay: one rank at a time;
+/// their computation is measured undisturbed, the timeline is put together by planner/simulate, and
+/// communication is modelled.
+enum class Mode : std::uint8_t { Parallel, Replay };
+std::string_view name(Mode mode);  ///< "parallel", "replay"
+
+/// What the instructions of one kind on one chunk took, computation alone: over micro-batches,
+/// steps and the ranks that share the chunk.
+struct InstructionTime {
+  planner::Action action = planner::Action::Forward;
+  int chunk = 0;  ///< of the optimizer: the stage
+  int count = 0;
+  profiles::Seconds median{0}, least{0}, most{0};
+  friend bool operator==(const InstructionTime&, const InstructionTime&) = default;
+};
+
+struct RankMemory {
+  MemoryUse at_peak;     ///< when the total was greatest
+  MemoryUse term_peaks;  ///< each term's own greatest
+  friend bool operator==(const RankMemory&, const RankMemory&) = default;
+};
+
+/// A run, as it is held against its prediction.
+struct Measurement {
+  std::string model, layout, device;
+  Mode mode = Mode::Parallel;
+  int ranks = 1;
+  int warm_up = 0;                       ///< steps before those that count
+  std::vector<profiles::Seconds> steps;  ///< those that count; replay: the one assembled
+  profiles::Seconds step{0};             ///< their median
+  planner::Terms terms;                  ///< of the step that took the median
+  int terms_rank = 0;                    ///< the rank they belong to
+  std::vector<InstructionTime> instructions;
+  std::vector<RankMemory> memory;  ///< by rank
+  std::vector<double> losses;      ///< of every step that ran
+
+  [[nodiscard]] profiles::Seconds least() const;
+  [[nodiscard]] profiles::Seconds most() const;
+};
+
+/// Median of an odd number of values; of an even number, the lower of the middle two, so that it is
+/// one that was measured. `values` is not empty.
+profiles::Seconds median(std::vector<profiles::Seconds> values);
+
+}  // namespace meshplan::runtime
