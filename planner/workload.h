@@ -1,12 +1,30 @@
 #pragma once
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "profiles/data_type.h"
 
 namespace meshplan::planner {
 
 enum class Optimizer { Adam, Sgd, Lion };
+
+constexpr std::string_view name(Optimizer optimizer) {
+  switch (optimizer) {
+    case Optimizer::Adam:
+      return "adam";
+    case Optimizer::Sgd:
+      return "sgd";
+    case Optimizer::Lion:
+      return "lion";
+  }
+  return "adam";
+}
+constexpr std::optional<Optimizer> optimizer_from(std::string_view text) {
+  for (const Optimizer known : {Optimizer::Adam, Optimizer::Sgd, Optimizer::Lion}) {
+    if (name(known) == text) return known;
+  }
+  return std::nullopt;
+}
 
 /// Training: one step of `global_batch` sequences of `seq_len` tokens.
 /// Inference: requests of `prompt` tokens in, `output` tokens out.

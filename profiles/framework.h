@@ -17,37 +17,38 @@ struct Framework {
 
   // Model states, bytes per parameter of mixed-precision training with Adam.
   double weight_bytes = 2;
-  double gradient_bytes = 4;            ///< accumulation buffer
-  double backward_gradient_bytes = 0;   ///< a second gradient that lives through backward (nanotron)
-  double master_bytes = 4;              ///< fp32 copy of the weights
-  double moment_bytes = 8;              ///< both Adam moments; Lion and momentum SGD keep half
-  double gathered_bytes = 2;            ///< a parameter gathered for use under ZeRO-3, or ZeRO-2 of FSDP
-  double reduced_gradient_bytes = 2;    ///< an unsharded gradient on its way to its shard (ZeRO-2, 3)
-  double reduction_bytes = 4;           ///< what one gradient moves in the reduction
-  double prefetched_units = 1;          ///< layers gathered ahead under ZeRO-3
+  double gradient_bytes = 4;           ///< accumulation buffer
+  double backward_gradient_bytes = 0;  ///< a second gradient that lives through backward (nanotron)
+  double master_bytes = 4;             ///< fp32 copy of the weights
+  double moment_bytes = 8;             ///< both Adam moments; Lion and momentum SGD keep half
+  double gathered_bytes = 2;  ///< a parameter gathered for use under ZeRO-3, or ZeRO-2 of FSDP
+  double reduced_gradient_bytes = 2;  ///< an unsharded gradient on its way to its shard (ZeRO-2, 3)
+  double reduction_bytes = 4;         ///< what one gradient moves in the reduction
+  double prefetched_units = 1;        ///< layers gathered ahead under ZeRO-3
 
   // The last stage.
-  double loss_bytes_per_logit = 6;      ///< peak of logits and loss together
-  bool embedding_gradient_transient = false;  ///< a dense bf16 gradient of embedding and head besides
+  double loss_bytes_per_logit = 6;  ///< peak of logits and loss together
+  bool embedding_gradient_transient =
+      false;  ///< a dense bf16 gradient of embedding and head besides
 
   // Allocator and libraries.
-  double fragmentation = 0.05;          ///< reserved / allocated - 1
-  Bytes context{};                      ///< CUDA context, kernels, cuBLAS handles
-  Bytes communicator{};                 ///< one NCCL communicator
-  Bytes workspace{};                    ///< cuBLAS and framework workspaces, inside "allocated"
+  double fragmentation = 0.05;  ///< reserved / allocated - 1
+  Bytes context{};              ///< CUDA context, kernels, cuBLAS handles
+  Bytes communicator{};         ///< one NCCL communicator
+  Bytes workspace{};            ///< cuBLAS and framework workspaces, inside "allocated"
 
   // Time.
-  bool flash_attention = true;          ///< when the workload does not say
-  bool fused_elementwise = true;        ///< bias, activation, dropout, residual in few kernels
-  double elementwise_passes = 1;        ///< memory traffic of element-wise work over the fused minimum
-  Seconds kernel_launch{};              ///< host time to issue one kernel; exposed when longer than it
-  Seconds step_overhead{};              ///< once a step: data loading, logging, gradient clipping
-  int kernels_per_operator = 2;         ///< launches per operator, forward
-  bool overlap_grad = false;            ///< default when a run does not state it
+  bool flash_attention = true;    ///< when the workload does not say
+  bool fused_elementwise = true;  ///< bias, activation, dropout, residual in few kernels
+  double elementwise_passes = 1;  ///< memory traffic of element-wise work over the fused minimum
+  Seconds kernel_launch{};        ///< host time to issue one kernel; exposed when longer than it
+  Seconds step_overhead{};        ///< once a step: data loading, logging, gradient clipping
+  int kernels_per_operator = 2;   ///< launches per operator, forward
+  bool overlap_grad = false;      ///< default when a run does not state it
   bool overlap_param = false;
-  bool overlap_p2p = true;              ///< pipeline transfers run beside compute
-  bool sequence_parallel_async = false; ///< backward all-gather hidden behind the weight gradient
-  double tp_overlap_fraction = 0;       ///< share of tp communication hidden under overlap=...+tp
+  bool overlap_p2p = true;               ///< pipeline transfers run beside compute
+  bool sequence_parallel_async = false;  ///< backward all-gather hidden behind the weight gradient
+  double tp_overlap_fraction = 0;        ///< share of tp communication hidden under overlap=...+tp
 };
 
 /// Reads profiles/data/frameworks/<name>.json. An unknown name gives "generic" with known = false.

@@ -12,8 +12,8 @@ constexpr std::array<std::string_view, kRules> kRuleNames = {"devices",
                                                              "heads_by_tp",
                                                              "kv_heads_by_tp",
                                                              "hidden_by_tp",
-                                                             "sequence_by_cp",
                                                              "batch_by_microbatch",
+                                                             "sequence_by_cp",
                                                              "layers_by_stages",
                                                              "stages_sum",
                                                              "vpp_needs_pipeline",
@@ -55,6 +55,13 @@ void judge(const Layout& l, const Transformer& model, const Workload& workload, 
     return;
   }
   if (workload.kind == Workload::Kind::Training) {
+    const std::int64_t at_once = std::int64_t{1} * l.dp * l.mbs;
+    if (breaks(workload.global_batch % at_once != 0, Rule::BatchByMicrobatch, [&] {
+          return fmt::format("global batch {} is not divisible by dp {} * mbs {}",
+                             workload.global_batch, l.dp, l.mbs);
+        })) {
+      return;
+    }
     const int seq = workload.seq_len;
     const bool cuts = l.cp == 1 || seq % (2 * l.cp) == 0;
     const bool sp_cuts = !l.sp || (seq / l.cp) % l.tp == 0;
@@ -62,13 +69,6 @@ void judge(const Layout& l, const Transformer& model, const Workload& workload, 
           return cuts ? fmt::format("sequence {} / cp {} is not divisible by tp {}, as sp needs",
                                     seq, l.cp, l.tp)
                       : fmt::format("sequence {} is not divisible by 2 * cp {}", seq, l.cp);
-        })) {
-      return;
-    }
-    const std::int64_t at_once = std::int64_t{1} * l.dp * l.mbs;
-    if (breaks(workload.global_batch % at_once != 0, Rule::BatchByMicrobatch, [&] {
-          return fmt::format("global batch {} is not divisible by dp {} * mbs {}",
-                             workload.global_batch, l.dp, l.mbs);
         })) {
       return;
     }

@@ -18,8 +18,8 @@ enum class Rule : std::uint8_t {
   HeadsByTp,              ///< heads % tp
   KvHeadsByTp,            ///< kv heads and tp: one must divide the other
   HiddenByTp,             ///< hidden % tp, ffn % tp
-  SequenceByCp,           ///< seq % (2 cp) (causal balancing), seq % tp under sp
   BatchByMicrobatch,      ///< global batch % (dp * mbs)
+  SequenceByCp,           ///< seq % (2 cp) (causal balancing), seq % tp under sp
   LayersByStages,         ///< more chunks than layers (embedding and head may stand alone)
   StagesSum,              ///< stages= does not have pp * vpp entries that add up to the layers
   VppNeedsPipeline,       ///< vpp > 1 with pp 1, or with a schedule that has no chunks

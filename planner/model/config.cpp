@@ -93,27 +93,30 @@ Transformer read_config(const JsonNode& config, std::string name) {
                    type.shown() + profiles::did_you_mean(model_type, types));
 }
 
-Transformer load_model(const std::string& preset_or_path, const profiles::DataFiles& files) {
+NamedConfig find_config(const std::string& preset_or_path, const profiles::DataFiles& files) {
   const bool looks_like_path =
       preset_or_path.find('/') != std::string::npos || preset_or_path.ends_with(".json");
   if (!looks_like_path) {
-    if (const auto preset = files.find("models/" + preset_or_path)) {
-      return read_config(*preset, preset_or_path);
-    }
+    if (auto preset = files.find("models/" + preset_or_path)) return {preset_or_path, *preset};
   }
   std::error_code ignored;
   fs::path path = preset_or_path;
   if (fs::is_directory(path, ignored)) {
     path /= "config.json";
   } else if (!looks_like_path && !fs::exists(path, ignored)) {
-    return read_config(files.at("models", preset_or_path, "model"), preset_or_path);  // refuses
+    return {preset_or_path, files.at("models", preset_or_path, "model")};  // refuses
   }
   // A config.json is named by its folder, any other file by its stem.
   const fs::path named = fs::absolute(path).lexically_normal();
   const std::string name = named.filename() == "config.json"
                                ? named.parent_path().filename().string()
                                : named.stem().string();
-  return read_config(JsonNode::read_file(path.string()), name);
+  return {name, JsonNode::read_file(path.string())};
+}
+
+Transformer load_model(const std::string& preset_or_path, const profiles::DataFiles& files) {
+  const NamedConfig found = find_config(preset_or_path, files);
+  return read_config(found.config, found.name);
 }
 
 }  // namespace meshplan::planner

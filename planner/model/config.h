@@ -17,6 +17,12 @@ Transformer read_config(const profiles::JsonNode& config, std::string name);
 /// `preset_or_path`: the name of a preset in models/, a config.json, or a folder that holds one.
 /// Whatever exists as a path under a name with '/' or ".json" is a path; else the preset is tried
 /// first.
+struct NamedConfig {
+  std::string name;  ///< the preset's, or the file's stem (config.json: its folder's)
+  profiles::JsonNode config;
+};
+NamedConfig find_config(const std::string& preset_or_path, const profiles::DataFiles& files);
+/// The same, read.
 Transformer load_model(const std::string& preset_or_path, const profiles::DataFiles& files);
 
 /// Families that read_config knows, sorted.

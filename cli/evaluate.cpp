@@ -1,0 +1,218 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "cli/terminal.h"
+#include "planner/evaluate/evaluate_runs.h"
+#include "planner/evaluate/runs.h"
+#include "profiles/data_files.h"
+#include "profiles/input_error.h"
+#include "profiles/number_format.h"
+
+namespace meshplan::cli {
+namespace {
+
+using nlohmann::json;
+using planner::ErrorSummary;
+using planner::EvaluatedRun;
+using planner::RunsReport;
+using profiles::human;
+
+struct Options {
+  std::vector<std::string> files;
+  std::string max_error, profiles;
+  bool as_json = false;
+};
+
+std::string percent(double fraction) { return fmt::format("{:.1f}%", 100 * fraction); }
+std::string signed_percent(double fraction) { return fmt::format("{:+.1f}%", 100 * fraction); }
+
+json summary_json(const ErrorSummary& s) {
+  return {{"runs", s.runs},     {"predicted", s.predicted},
+          {"mape", s.mape},     {"mean", s.mape},
+          {"median", s.median}, {"p90", s.p90},
+          {"p95", s.p95},       {"bias", s.bias}};
+}
+
+json run_json(const EvaluatedRun& run) {
+  json out = {{"id", run.run->id}, {"layout", run.run->layout_text}};
+  if (run.run->step) out["measured_seconds"] = run.run->step->count();
+  if (run.plan) {
+    const auto& p = run.plan->prediction;
+    out["predicted_seconds"] = p.step.count();
+    out["predicted_low_seconds"] = p.step_low.count();
+    out["predicted_high_seconds"] = p.step_high.count();
+    out["fits"] = run.plan->fits;
+  }
+  if (run.time_error) out["error"] = *run.time_error;
+  if (run.run->peak_memory) out["measured_memory_bytes"] = run.run->peak_memory->count;
+  if (run.memory_error) {
+    out["predicted_memory_bytes"] = run.predicted_memory.count;
+    out["memory_error"] = *run.memory_error;
+  }
+  if (run.run->failed) out["outcome"] = "failed";
+  if (run.unpredictable) out["unpredictable"] = *run.unpredictable;
+  if (!run.suspect.empty()) out["suspect"] = run.suspect;
+  return out;
+}
+
+json report_json(const RunsReport& report) {
+  json groups = json::array();
+  for (const auto& group : report.groups) {
+    json entry = {{"name", group.name},
+                  {"runs", group.runs},
+                  {"predicted", group.predicted},
+                  {"mape", group.time.mape},
+                  {"bias", group.time.bias}};
+    entry["rank_correlation"] = group.rank_correlation ? json(*group.rank_correlation) : json();
+    entry["regret"] = group.regret ? json(*group.regret) : json();
+    groups.push_back(entry);
+  }
+  json runs = json::array();
+  for (const EvaluatedRun& run : report.runs) runs.push_back(run_json(run));
+  return {{"time", summary_json(report.time)},
+          {"time_competitive", summary_json(report.time_competitive)},
+          {"memory", summary_json(report.memory)},
+          {"regret",
+           {{"groups", report.regret.groups},
+            {"mean", report.regret.mean},
+            {"max", report.regret.max}}},
+          {"rank_correlation",
+           {{"groups", report.ranked_groups}, {"mean", report.mean_rank_correlation}}},
+          {"feasibility",
+           {{"runs", report.feasibility.runs},
+            {"accuracy", report.feasibility.accuracy},
+            {"false_fit", report.feasibility.false_fit},
+            {"false_oom", report.feasibility.false_oom}}},
+          {"coverage", report.coverage},
+          {"interval_width", {{"mean", report.interval_width_mean}}},
+          {"unpredictable", report.unpredictable},
+          {"unknown_frameworks", report.unknown_frameworks},
+          {"groups", groups},
+          {"runs", runs}};
+}
+
+std::string summary_line(const char* what, const ErrorSummary& s) {
+  if (s.runs == 0) return "";
+  return fmt::format(
+      "{:<22}{} of {} predicted, mean error {}, median {}, p90 {}, p95 {}, bias {}\n", what,
+      s.predicted, s.runs, percent(s.mape), percent(s.median), percent(s.p90), percent(s.p95),
+      signed_percent(s.bias));
+}
+
+std::string report_text(const RunsReport& report) {
+  Table groups({{"group", Table::Align::Left},
+                {"runs"},
+                {"predicted"},
+                {"mean error"},
+                {"bias"},
+                {"rank corr."},
+                {"regret"}});
+  for (const auto& group : report.groups) {
+    groups.add({group.name, std::to_string(group.runs), std::to_string(group.predicted),
+                percent(group.time.mape), signed_percent(group.time.bias),
+                group.rank_correlation ? fmt::format("{:.3f}", *group.rank_correlation) : "",
+                group.regret ? percent(*group.regret) : ""});
+  }
+  std::string out = groups.text() + "\n";
+
+  std::vector<const EvaluatedRun*> worst;
+  for (const EvaluatedRun& run : report.runs) {
+    if (run.time_error) worst.push_back(&run);
+  }
+  std::stable_sort(worst.begin(), worst.end(), [](const auto* a, const auto* b) {
+    return std::abs(std::log1p(*a->time_error)) > std::abs(std::log1p(*b->time_error));
+  });
+  constexpr std::size_t kShown = 10;
+  if (worst.size() > kShown) worst.resize(kShown);
+  Table rows({{"worst runs", Table::Align::Left},
+              {"measured"},
+              {"predicted"},
+              {"error"},
+              {"suspect", Table::Align::Left}});
+  for (const EvaluatedRun* run : worst) {
+    rows.add({run->run->id, human(*run->run->step), human(run->plan->prediction.step),
+              signed_percent(*run->time_error), run->suspect});
+  }
+  if (!worst.empty()) out += rows.text() + "\n";
+
+  out += summary_line("step time", report.time);
+  out += summary_line("  competitive layouts", report.time_competitive);
+  out += summary_line("peak memory", report.memory);
+  if (report.regret.groups > 0) {
+    out +=
+        fmt::format("{:<22}mean {}, worst {} over {} groups\n", "regret",
+                    percent(report.regret.mean), percent(report.regret.max), report.regret.groups);
+  }
+  if (report.ranked_groups > 0) {
+    out += fmt::format("{:<22}{:.3f} mean over {} groups (Spearman)\n", "rank correlation",
+                       report.mean_rank_correlation, report.ranked_groups);
+  }
+  if (report.feasibility.runs > 0) {
+    out += fmt::format("{:<22}{} right of {}; {} said to fit failed, {} said not to fit ran\n",
+                       "fits or not", percent(report.feasibility.accuracy), report.feasibility.runs,
+                       report.feasibility.false_fit, report.feasibility.false_oom);
+  }
+  if (report.time.predicted > 0) {
+    out += fmt::format("{:<22}{} of measurements inside, mean width {}\n", "80% interval",
+                       percent(report.coverage), percent(report.interval_width_mean));
+  }
+  for (const auto& [reason, count] : report.unpredictable) {
+    out += fmt::format("not predicted         {} x {}\n", count, reason);
+  }
+  return out;
+}
+
+double fraction(const std::string& text) {
+  const bool percents = text.ends_with('%');
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  const std::string rest = end;
+  if (end == text.c_str() || !(value >= 0) || (rest != "" && rest != "%")) {
+    throw profiles::InputError("--max-error", "a fraction such as 10%", "'" + text + "'");
+  }
+  return percents ? value / 100 : value;
+}
+
+int run(const Options& options) {
+  const profiles::DataFiles files(profiles::profile_directories(options.profiles));
+  std::vector<planner::RecordedRun> runs;
+  for (const std::string& file : options.files) {
+    auto more = planner::read_runs(profiles::JsonNode::read_file(file), files);
+    std::move(more.begin(), more.end(), std::back_inserter(runs));
+  }
+  const double limit = options.max_error.empty() ? 0 : fraction(options.max_error);
+  Progress progress;
+  const RunsReport report = planner::evaluate_runs(
+      runs, [&](int done) { progress.show(fmt::format("{} of {} runs", done, runs.size())); });
+  const std::string text =
+      options.as_json ? report_json(report).dump(1) + "\n" : report_text(report);
+  std::fputs(text.c_str(), stdout);
+  return !options.max_error.empty() && report.time.mape > limit ? kAnswerIsNo : kDone;
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("evaluate", "Accuracy of predictions on recorded runs");
+  auto options = std::make_shared<Options>();
+  command->add_option("files", options->files, "recorded runs (schema meshplan.runs/1)")
+      ->required()
+      ->type_name("FILE");
+  command
+      ->add_option("--max-error", options->max_error,
+                   "exit 1 when the mean step-time error is larger")
+      ->type_name("10%");
+  command->add_option("--profiles", options->profiles, "directory with profiles of your own")
+      ->type_name("DIR");
+  command->add_flag("--json", options->as_json, "one JSON document on standard output");
+  command->callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace meshplan::cli

@@ -1,0 +1,83 @@
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/plan_report.h"
+#include "cli/problem_options.h"
+#include "cli/terminal.h"
+#include "planner/layout/layout_text.h"
+#include "planner/plan_json.h"
+#include "planner/search/search.h"
+#include "profiles/atomic_file.h"
+#include "profiles/input_error.h"
+#include "profiles/nearest_name.h"
+#include "profiles/number_format.h"
+
+namespace meshplan::cli {
+namespace {
+
+using planner::Objective;
+
+struct Options {
+  ProblemOptions problem;
+  std::string top = "10", objective = "throughput", fixed, out;
+  bool as_json = false;
+};
+
+Objective objective_from(const std::string& text) {
+  if (text == "throughput") return Objective::Throughput;
+  if (text == "latency") return Objective::Latency;
+  if (text == "memory") return Objective::Memory;
+  if (text == "cost") return Objective::Cost;
+  const std::vector<std::string> known = {"throughput", "latency", "memory", "cost"};
+  throw profiles::InputError("--objective", "throughput, latency, memory or cost",
+                             "'" + text + "'" + profiles::did_you_mean(text, known));
+}
+
+int run(const Options& options) {
+  const profiles::DataFiles files = data_files(options.problem);
+  const planner::Problem problem = problem_from(options.problem, files);
+  Progress progress;
+  planner::SearchOptions search;
+  search.top = count_flag(options.top, "--top");
+  search.objective = objective_from(options.objective);
+  if (!options.fixed.empty()) search.fixed = planner::read_layout_text(options.fixed, "--fix");
+  search.progress = [&](const planner::SearchReport& report) {
+    progress.show(profiles::with_thousands(report.simulated) + " of " +
+                  profiles::with_thousands(report.feasible) + " layouts simulated");
+  };
+  const planner::PlanResult result = planner::search(problem, search);
+  const std::string document = plan_json(problem, result).dump(1) + "\n";
+  if (!options.out.empty() && !result.plans.empty()) {
+    profiles::write_atomically(options.out, document);
+  }
+  if (options.as_json) {
+    std::fputs(document.c_str(), stdout);
+  } else {
+    std::string text = question_text(problem) + "\n" + plans_text(problem, result);
+    if (!result.plans.empty()) text += "\n" + plan_text(problem, result.plans.front());
+    std::fputs(text.c_str(), stdout);
+  }
+  return result.plans.empty() ? kAnswerIsNo : kDone;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("plan", "The best layouts for a model on a cluster");
+  auto options = std::make_shared<Options>();
+  add_problem_options(*command, options->problem);
+  command->add_option("--top", options->top, "how many layouts to show (10)")->type_name("N");
+  command
+      ->add_option("--objective", options->objective,
+                   "throughput, latency, memory or cost (throughput)")
+      ->type_name("O");
+  command->add_option("--fix", options->fixed, "what every layout must have, e.g. tp8,pp4")
+      ->type_name("L");
+  command->add_option("--out", options->out, "write the answer to a plan file")->type_name("FILE");
+  command->add_flag("--json", options->as_json, "one JSON document on standard output");
+  command->callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace meshplan::cli

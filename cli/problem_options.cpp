@@ -1,0 +1,118 @@
+#include "cli/problem_options.h"
+
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "planner/model/config.h"
+#include "profiles/cluster_load.h"
+#include "profiles/data_type.h"
+#include "profiles/input_error.h"
+
+namespace meshplan::cli {
+
+using profiles::InputError;
+
+namespace {
+
+double fraction_flag(const std::string& text, const std::string& flag) {
+  double value = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (status != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value < 1)) {
+    throw InputError(flag, "a fraction from 0 to below 1", "'" + text + "'");
+  }
+  return value;
+}
+
+}  // namespace
+
+int count_flag(const std::string& text, const std::string& flag) {
+  if (text.empty()) throw InputError(flag, "a whole number of at least 1", "nothing");
+  int value = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (status != std::errc{} || end != text.data() + text.size() || value < 1) {
+    throw InputError(flag, "a whole number of at least 1", "'" + text + "'");
+  }
+  return value;
+}
+
+void add_problem_options(CLI::App& command, ProblemOptions& options) {
+  const auto add = [&](const char* flag, std::string& target, const char* help, const char* type) {
+    command.add_option(flag, target, help)->type_name(type);
+  };
+  add("--model", options.model, "preset, or a Hugging Face config.json", "M");
+  add("--cluster", options.cluster,
+      "PRESET:NODES, PRESET:1/2 (two devices), localhost, or a cluster file", "C");
+  add("--seq-len", options.seq_len, "tokens in a sequence", "N");
+  add("--global-batch", options.global_batch, "sequences in a step", "N");
+  add("--dtype", options.dtype, "bf16, fp16, fp8, fp4 or fp32 (bf16)", "T");
+  add("--optimizer", options.optimizer, "adam, sgd or lion (adam)", "O");
+  add("--framework", options.framework,
+      "whose habits to assume: megatron, nemo, nanotron, deepspeed, composer, ... (generic)", "F");
+  add("--attention", options.attention, "flash or unfused (as the framework does)", "A");
+  add("--optimizer-sync", options.optimizer_sync,
+      "global: every rank waits for the gradient norm; or post_validated (global)", "S");
+  add("--memory-margin", options.memory_margin, "fraction of device memory to leave free (0)", "X");
+  add("--profiles", options.profiles, "directory with presets and profiles of your own", "DIR");
+  command.add_option("--set", options.settings, "one fact of cluster or device, changed")
+      ->type_name("KEY=VALUE");
+}
+
+profiles::DataFiles data_files(const ProblemOptions& options) {
+  return profiles::DataFiles(profiles::profile_directories(options.profiles));
+}
+
+planner::Problem problem_from(const ProblemOptions& options, const profiles::DataFiles& files) {
+  if (options.model.empty()) {
+    throw InputError("--model", "a preset or a config.json", "nothing");
+  }
+  if (options.cluster.empty())
+    throw InputError("--cluster", "a cluster such as dgx-h100:16", "nothing");
+  planner::Problem problem;
+  const planner::NamedConfig found = planner::find_config(options.model, files);
+  problem.model = planner::read_config(found.config, found.name);
+  problem.model_config = found.config.raw().dump();
+  problem.cluster = profiles::load_cluster(options.cluster, files);
+  for (const std::string& setting : options.settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == std::string::npos) {
+      throw InputError("--set", "KEY=VALUE", "'" + setting + "'");
+    }
+    problem.cluster = profiles::apply_setting(problem.cluster, setting.substr(0, equals),
+                                              setting.substr(equals + 1));
+  }
+  problem.workload.seq_len = count_flag(options.seq_len, "--seq-len");
+  problem.workload.global_batch = count_flag(options.global_batch, "--global-batch");
+  const auto type = profiles::data_type_from(options.dtype);
+  if (!type) {
+    throw InputError("--dtype", "one of fp32, tf32, fp16, bf16, fp8, fp4",
+                     "'" + options.dtype + "'");
+  }
+  problem.workload.data_type = *type;
+  const auto optimizer = planner::optimizer_from(options.optimizer);
+  if (!optimizer)
+    throw InputError("--optimizer", "adam, sgd or lion", "'" + options.optimizer + "'");
+  problem.workload.optimizer = *optimizer;
+  problem.framework = profiles::load_framework(options.framework, files);
+  if (!problem.framework.known) (void)files.at("frameworks", options.framework, "framework");
+  if (!options.attention.empty()) {
+    if (options.attention != "flash" && options.attention != "unfused") {
+      throw InputError("--attention", "flash or unfused", "'" + options.attention + "'");
+    }
+    problem.flash_attention = options.attention == "flash";
+  }
+  if (!options.optimizer_sync.empty()) {
+    if (options.optimizer_sync != "global" && options.optimizer_sync != "post_validated") {
+      throw InputError("--optimizer-sync", "global or post_validated",
+                       "'" + options.optimizer_sync + "'");
+    }
+    problem.global_sync = options.optimizer_sync == "global";
+  }
+  if (!options.memory_margin.empty()) {
+    problem.memory_margin = fraction_flag(options.memory_margin, "--memory-margin");
+  }
+  problem.profile = profiles::load_profile(problem.cluster.device, files);
+  return problem;
+}
+
+}  // namespace meshplan::cli

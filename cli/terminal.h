@@ -1,0 +1,29 @@
+#pragma once
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace meshplan::cli {
+
+/// Whether `stream` is a terminal that wants colour (NO_COLOR unset or empty, TERM not "dumb").
+bool wants_colour(std::FILE* stream);
+
+enum class Style { Plain, Bold, Dim, Green, Yellow, Red };
+/// `text` in `style` where standard output wants colour, else as it is.
+std::string styled(std::string_view text, Style style);
+
+/// One line on standard error that overwrites itself; nothing where that is no terminal.
+class Progress {
+ public:
+  Progress();
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  void show(const std::string& line);
+
+ private:
+  bool active_;
+  bool shown_ = false;
+};
+
+}  // namespace meshplan::cli

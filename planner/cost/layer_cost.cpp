@@ -1,0 +1,284 @@
+#include "planner/cost/layer_cost.h"
+
+#include <algorithm>
+#include <boost/range/iterator_range.hpp>
+
+#include "planner/cost/compute/attention.h"
+#include "planner/cost/compute/gemm.h"
+#include "planner/cost/compute/memory_bound.h"
+#include "planner/memory/rank_parameters.h"
+#include "planner/model/shard.h"
+#include "planner/model/traffic.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+using profiles::Seconds;
+
+Seconds at_least_zero(Seconds time) { return std::max(time, Seconds{0}); }
+
+int element_bytes(const Workload& workload) {
+  return workload.data_type == profiles::DataType::Fp32 ? 4 : 2;
+}
+
+std::int64_t rank_tokens(const Workload& workload, const Layout& layout) {
+  return std::int64_t{layout.mbs} * workload.seq_len / layout.cp;
+}
+
+bool is_product(const Operator& op) {
+  return op.kind == OperatorKind::Gemm || op.kind == OperatorKind::GroupedGemm ||
+         op.kind == OperatorKind::Router;
+}
+
+/// Dropout between softmax and context: rebuilt with the core attention.
+bool reads_scores(const OperatorGraph& block, OperatorGraph::vertex_descriptor vertex) {
+  const auto edges = boost::in_edges(vertex, block);
+  return edges.first != edges.second && block[*edges.first].attention_scores;
+}
+
+/// Adds up operator times, what they may be off by, and how many kernels they are.
+class Clock {
+ public:
+  void add(const Estimate& estimate) {
+    total_ += estimate.time;
+    const double sigma = estimate.time.count() * estimate.spread;
+    variance_ += sigma * sigma;
+    ++kernels_;
+  }
+  [[nodiscard]] Seconds total() const { return total_; }
+  [[nodiscard]] double variance() const { return variance_; }
+  [[nodiscard]] int kernels() const { return kernels_; }
+
+ private:
+  Seconds total_{0};
+  double variance_ = 0;
+  int kernels_ = 0;
+};
+
+/// Walks one block's operators and adds up each pass.
+class ComputePricer {
+ public:
+  ComputePricer(const OperatorGraph& block, const CostContext& context, const Layout& layout)
+      : block_(block),
+        profile_(context.profile),
+        type_(context.workload.data_type),
+        passes_(context.framework.elementwise_passes),
+        split_(layer_split(layout)),
+        sequences_(layout.mbs),
+        seq_(context.workload.seq_len),
+        query_(seq_ / layout.cp),
+        tokens_(rank_tokens(context.workload, layout)) {}
+
+  BlockCompute price() {
+    for (const auto vertex : boost::make_iterator_range(boost::vertices(block_))) {
+      const Operator& op = block_[vertex];
+      if (op.kind == OperatorKind::Input || op.kind == OperatorKind::Output) continue;
+      if (is_product(op)) {
+        price_product(op);
+      } else if (op.kind == OperatorKind::Attention) {
+        price_fused_attention(op);
+      } else if (op.kind == OperatorKind::Scores || op.kind == OperatorKind::Context) {
+        price_unfused_product(op);
+      } else {
+        price_traffic(vertex);
+      }
+    }
+    return {forward_.total(),
+            input_grad_.total(),
+            weight_grad_.total(),
+            core_attention_,
+            forward_.kernels(),
+            input_grad_.kernels(),
+            weight_grad_.kernels(),
+            forward_.variance() + input_grad_.variance() + weight_grad_.variance()};
+  }
+
+ private:
+  Estimate product(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t batch) const {
+    return gemm_time({m, n, k, static_cast<int>(batch)}, type_, profile_, Clocks::Sustained);
+  }
+
+  void price_product(const Operator& op) {
+    const RankGemm g = rank_gemm(op, tokens_, split_);
+    forward_.add(product(g.rows, g.columns, g.inner, g.groups));
+    input_grad_.add(product(g.rows, g.inner, g.columns, g.groups));
+    weight_grad_.add(product(g.inner, g.columns, g.rows, g.groups));
+  }
+
+  void price_fused_attention(const Operator& op) {
+    AttentionShape shape{sequences_,
+                         query_,
+                         seq_,
+                         rank_heads(op, split_),
+                         rank_kv_heads(op, split_),
+                         op.head_dim,
+                         op.value_head_dim,
+                         true};
+    // Context parallelism balances the causal triangle: every rank sees half the keys on average.
+    if (query_ < seq_) {
+      shape.causal = false;
+      shape.kv_len = seq_ / 2;
+    }
+    if (op.window) shape.kv_len = std::min<std::int64_t>(shape.kv_len, *op.window);
+    const auto pass = [&](AttentionPass which) {
+      return attention_time(shape, which, AttentionKernel::Flash, type_, profile_,
+                            Clocks::Sustained);
+    };
+    const Estimate forward = pass(AttentionPass::Forward);
+    forward_.add(forward);
+    input_grad_.add(pass(AttentionPass::Backward));
+    core_attention_ += forward.time;
+  }
+
+  /// Q K^T or P V of the unfused attention: one product per head, both gradients in input_grad.
+  void price_unfused_product(const Operator& op) {
+    const std::int64_t heads = std::int64_t{rank_heads(op, split_)} * sequences_;
+    const bool scores = op.kind == OperatorKind::Scores;
+    const std::int64_t columns = scores ? seq_ : op.value_head_dim;
+    const std::int64_t inner = scores ? op.head_dim : seq_;
+    const Estimate forward = product(query_, columns, inner, heads);
+    forward_.add(forward);
+    input_grad_.add(product(query_, inner, columns, heads));
+    input_grad_.add(product(inner, columns, query_, heads));
+    core_attention_ += forward.time;
+  }
+
+  void price_traffic(OperatorGraph::vertex_descriptor vertex) {
+    const Operator& op = block_[vertex];
+    const Traffic traffic = operator_traffic(block_, vertex, tokens_, seq_, split_);
+    const auto moved = [&](Bytes bytes) {
+      return memory_bound_time(scaled(bytes, passes_), profile_);
+    };
+    const Estimate forward = moved(traffic.forward);
+    forward_.add(forward);
+    input_grad_.add(moved(traffic.input_grad));
+    if (op.parameters + op.replicated_parameters > 0 && op.kind != OperatorKind::Embedding) {
+      weight_grad_.add(moved(traffic.weight_grad));
+    }
+    const bool inner_dropout = op.kind == OperatorKind::Dropout && reads_scores(block_, vertex);
+    if (op.kind == OperatorKind::Softmax || inner_dropout) core_attention_ += forward.time;
+  }
+
+  const OperatorGraph& block_;
+  const profiles::DeviceProfile& profile_;
+  const profiles::DataType type_;
+  const double passes_;
+  const LayerSplit split_;
+  const std::int64_t sequences_, seq_, query_, tokens_;
+  Clock forward_, input_grad_, weight_grad_;
+  Seconds core_attention_{0};
+};
+
+/// f before column-parallel and g after row-parallel operators; bytes = the full activation.
+void add_tensor_parallel(const Operator& op, const Layout& layout, std::int64_t tokens, int element,
+                         const CollectiveModel& group, BlockCommunication& out) {
+  if (layout.tp == 1 || (!op.gathers_input && !op.reduces_output)) return;
+  const Bytes full{tokens * (op.gathers_input ? op.input : op.output) * element};
+  if (op.gathers_input) {
+    if (layout.sp) {
+      out.tp_forward += group.time(Collective::AllGather, full);
+      out.tp_backward += group.time(Collective::ReduceScatter, full);
+      // The input is kept sharded and gathered once more for the weight gradient.
+      out.tp_beside += group.time(Collective::AllGather, full);
+    } else {
+      out.tp_beside += group.time(Collective::AllReduce, full);
+    }
+  } else if (layout.sp) {
+    out.tp_forward += group.time(Collective::ReduceScatter, full);
+    out.tp_backward += group.time(Collective::AllGather, full);
+  } else {
+    out.tp_forward += group.time(Collective::AllReduce, full);
+  }
+}
+
+void add_context_parallel(const CostContext& context, const Layout& layout, std::int64_t tokens,
+                          int element, const CollectiveModel& group, Seconds core_attention,
+                          BlockCommunication& out) {
+  if (layout.cp == 1 || core_attention == Seconds{0}) return;
+  const Transformer& model = context.model;
+  const std::int64_t kv_heads = std::max(1, model.kv_heads / layout.tp);
+  const Bytes local{tokens * 2 * kv_heads * model.head_dim * element};
+  if (layout.cp_kind == ContextKind::AllGather) {
+    const Bytes full = std::int64_t{layout.cp} * local;
+    out.cp_forward = group.time(Collective::AllGather, full);
+    out.cp_backward = out.cp_forward + group.time(Collective::ReduceScatter, full);
+  } else if (layout.cp_kind == ContextKind::Ring) {
+    // cp - 1 neighbour exchanges, each beside one cp-th of the attention; backward is about twice
+    // the work and carries the gradients of keys and values along.
+    const double steps = layout.cp - 1;
+    const Seconds exchange = group.time(Collective::SendReceive, local);
+    const Seconds beside = core_attention / layout.cp;
+    out.cp_forward = steps * at_least_zero(exchange - beside);
+    out.cp_backward = steps * at_least_zero(2 * exchange - 2 * beside);
+  } else {
+    // Queries, keys and values to their heads, the output back to the sequence.
+    const std::int64_t query_heads = model.heads / layout.tp;
+    const Bytes sent{tokens * (2 * kv_heads + 2 * query_heads) * model.head_dim * element};
+    out.cp_forward = group.time(Collective::AllToAll, sent);
+    out.cp_backward = out.cp_forward;
+  }
+}
+
+}  // namespace
+
+BlockCompute block_compute(const OperatorGraph& block, const CostContext& context,
+                           const Layout& layout) {
+  return ComputePricer(block, context, layout).price();
+}
+
+BlockCommunication block_communication(const OperatorGraph& block, const CostContext& context,
+                                       const Layout& layout, const BlockGroups& groups,
+                                       Seconds core_attention) {
+  BlockCommunication out;
+  const std::int64_t tokens = rank_tokens(context.workload, layout);
+  const int element = element_bytes(context.workload);
+  for (const auto vertex : boost::make_iterator_range(boost::vertices(block))) {
+    const Operator& op = block[vertex];
+    add_tensor_parallel(op, layout, tokens, element, groups.tp, out);
+    const bool exchanges = op.kind == OperatorKind::Dispatch || op.kind == OperatorKind::Combine;
+    if (exchanges && layout.ep > 1) {
+      const std::int64_t mine = tokens / (layout.sp ? layout.tp : 1);
+      const Bytes sent{mine * op.experts_per_token * context.model.hidden * element};
+      const Seconds once = groups.ep.time(Collective::AllToAll, sent);
+      out.ep_forward += once;
+      out.ep_backward += once;
+    }
+  }
+  add_context_parallel(context, layout, tokens, element, groups.cp, core_attention, out);
+  return out;
+}
+
+BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& communication,
+                     const Layout& layout, const profiles::Framework& framework) {
+  const auto host = [&](int kernels, Seconds device) {
+    const double launches = static_cast<double>(kernels) * framework.kernels_per_operator;
+    return at_least_zero(launches * framework.kernel_launch - device);
+  };
+  const bool hides = layout.overlap == Overlap::GradParamTp;
+  const double shown = hides ? 1 - framework.tp_overlap_fraction : 1.0;
+  // What runs beside the weight gradient shows only beyond it.
+  Seconds beside = communication.tp_beside;
+  if (framework.sequence_parallel_async) beside = at_least_zero(beside - compute.weight_grad);
+
+  BlockCost out;
+  Work& forward = out.forward;
+  forward.compute = compute.forward;
+  forward.tp = shown * communication.tp_forward;
+  forward.cp = communication.cp_forward;
+  forward.ep = communication.ep_forward;
+  forward.overhead = host(compute.forward_kernels, forward.total());
+  Work& input = out.input_grad;
+  input.compute = compute.input_grad;
+  input.tp = shown * communication.tp_backward + beside;
+  input.cp = communication.cp_backward;
+  input.ep = communication.ep_backward;
+  input.overhead = host(compute.input_grad_kernels, input.total());
+  out.weight_grad.compute = compute.weight_grad;
+  out.weight_grad.overhead = host(compute.weight_grad_kernels, compute.weight_grad);
+  if (layout.recompute == Recompute::Full) out.recompute = forward;
+  if (layout.recompute == Recompute::Selective) out.recompute.compute = compute.core_attention;
+  return out;
+}
+
+}  // namespace meshplan::planner

@@ -1,0 +1,65 @@
+#pragma once
+#include "planner/cluster/group_shape.h"
+#include "planner/cost/collective/collective_model.h"
+#include "planner/layout/layout.h"
+#include "planner/model/operators.h"
+#include "planner/simulate/costs.h"
+#include "planner/workload.h"
+#include "profiles/device_profile.h"
+#include "profiles/framework.h"
+
+/// What one block (a layer, the embedding, the head) costs per micro-batch on one rank, in three
+/// steps, so that a search repeats only what changed:
+///
+///   block_compute        operators through the device profile     tp cp ep etp sp mbs
+///   block_communication  collectives inside the block             the same, and where groups lie
+///   block_cost           what recomputation and overlap make of both
+namespace meshplan::planner {
+
+/// What every price depends on besides the layout.
+struct CostContext {
+  const Transformer& model;
+  const Workload& workload;
+  const profiles::Framework& framework;
+  const profiles::DeviceProfile& profile;
+};
+
+/// Device time of the block's operators: matrix products by shape, attention by kernel, the rest by
+/// the bytes it must move.
+struct BlockCompute {
+  profiles::Seconds forward{0}, input_grad{0}, weight_grad{0};
+  profiles::Seconds core_attention{0};  ///< of forward: what selective recomputation repeats
+  int forward_kernels = 0, input_grad_kernels = 0, weight_grad_kernels = 0;
+  double variance = 0;  ///< of the sum: operators' (time * spread)^2, squared seconds
+};
+BlockCompute block_compute(const OperatorGraph& block, const CostContext& context,
+                           const Layout& layout);
+
+/// Collectives of the groups inside a block, priced for where the groups lie.
+struct BlockGroups {
+  CollectiveModel tp, cp, ep;
+};
+
+/// Time of the block's collectives, alone on their links.
+///   tp: f and g of Megatron: all-reduce, or all-gather and reduce-scatter under sp
+///   cp: keys and values around the ring beside attention, or gathered, or heads exchanged
+///   ep: two all-to-alls forward, two backward
+struct BlockCommunication {
+  profiles::Seconds tp_forward{0}, tp_backward{0};
+  profiles::Seconds tp_beside{0};  ///< of backward: what may run beside the weight gradient
+  profiles::Seconds cp_forward{0}, cp_backward{0};  ///< beyond the attention that hides it
+  profiles::Seconds ep_forward{0}, ep_backward{0};
+};
+BlockCommunication block_communication(const OperatorGraph& block, const CostContext& context,
+                                       const Layout& layout, const BlockGroups& groups,
+                                       profiles::Seconds core_attention);
+
+struct BlockCost {
+  Work forward, input_grad, weight_grad;
+  Work recompute;  ///< what the layout's recomputation repeats before the backward
+};
+/// Host: a block that launches faster than it computes pays nothing; else the difference.
+BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& communication,
+                     const Layout& layout, const profiles::Framework& framework);
+
+}  // namespace meshplan::planner

@@ -1,0 +1,151 @@
+#include "planner/cost/price_book.h"
+
+#include <initializer_list>
+
+#include "planner/layout/stage_split.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+using profiles::Seconds;
+
+/// Degrees and small options packed in one word; each field has its bits, so keys cannot collide.
+class Key {
+ public:
+  Key& field(std::int64_t value, int bits) {
+    key_ = (key_ << bits) | static_cast<std::uint64_t>(value);
+    return *this;
+  }
+  [[nodiscard]] std::uint64_t value() const { return key_; }
+
+ private:
+  std::uint64_t key_ = 0;
+};
+
+Key degrees_key(const Layout& layout) {
+  return Key()
+      .field(layout.tp, 12)
+      .field(layout.ep, 10)
+      .field(layout.expert_tp(), 8)
+      .field(layout.cp, 10);
+}
+
+HopCost hop_cost(const GroupShape& shape, const profiles::Cluster& cluster, Bytes boundary) {
+  const CollectiveModel link(shape, cluster);
+  const Seconds latency = link.time(Collective::SendReceive, Bytes{1});
+  const Seconds whole = link.time(Collective::SendReceive, boundary);
+  return {.latency = latency, .transfer = std::max(whole - latency, Seconds{0})};
+}
+
+}  // namespace
+
+Placement placement(const Layout& layout, const profiles::Cluster& cluster) {
+  Placement out;
+  out.tp = group_shape(layout, Axis::Tp, cluster);
+  if (layout.cp > 1) out.cp = group_shape(layout, Axis::Cp, cluster);
+  if (layout.ep > 1) out.ep = expert_group_shape(layout, cluster);
+  if (layout.replicas() > 1) {
+    out.shards =
+        layout.hsdp > 1 ? shard_group_shape(layout, cluster) : replica_group_shape(layout, cluster);
+    if (layout.hsdp > 1) out.replicates = replicate_group_shape(layout, cluster);
+    out.expert_replicas = layout.ep > 1 ? expert_replica_group_shape(layout, cluster) : out.shards;
+  }
+  if (layout.pp > 1) {
+    for (int stage = 0; stage < layout.pp; ++stage) {
+      out.hops.push_back(pipeline_hop(layout, stage, cluster));
+    }
+  }
+  return out;
+}
+
+PriceBook::PriceBook(const Problem& problem)
+    : problem_(problem),
+      context_{problem.model, problem.workload, problem.framework, problem.profile} {}
+
+const ModelGraphs& PriceBook::graphs(int tp) {
+  const auto [at, fresh] = graphs_.try_emplace(tp);
+  if (fresh) {
+    at->second = model_graphs(with_padded_vocabulary(problem_.model, tp),
+                              problem_.uses_flash_attention(), problem_.workload.data_type);
+  }
+  return at->second;
+}
+
+CollectiveModel PriceBook::group(const GroupShape& shape) const {
+  return CollectiveModel(shape, problem_.cluster);
+}
+
+const PriceBook::BlockComputes& PriceBook::computes(const Layout& layout) {
+  const std::uint64_t key = degrees_key(layout).field(layout.mbs, 22).field(layout.sp, 1).value();
+  const auto [at, fresh] = computes_.try_emplace(key);
+  if (fresh) {
+    const ModelGraphs& model = graphs(layout.tp);
+    at->second = {block_compute(model.dense_layer, context_, layout),
+                  block_compute(model.sparse_layer, context_, layout),
+                  block_compute(model.embedding, context_, layout),
+                  block_compute(model.head, context_, layout)};
+  }
+  return at->second;
+}
+
+const RankParameters& PriceBook::parameters(const Layout& layout) {
+  const auto [at, fresh] = parameters_.try_emplace(degrees_key(layout).value());
+  if (fresh) at->second = rank_parameters(problem_.model, layer_split(layout));
+  return at->second;
+}
+
+const ActivationBytes& PriceBook::activations(const Layout& layout) {
+  const std::uint64_t key = degrees_key(layout)
+                                .field(layout.mbs, 19)
+                                .field(layout.sp, 1)
+                                .field(static_cast<int>(layout.recompute), 2)
+                                .field(layout.offload == Offload::Activations, 1)
+                                .value();
+  const auto [at, fresh] = activations_.try_emplace(key);
+  if (fresh) {
+    at->second = activation_bytes(problem_.model, graphs(layout.tp), layout, problem_.workload,
+                                  problem_.framework);
+  }
+  return at->second;
+}
+
+BlockPrices PriceBook::prices(const Layout& layout, const Placement& where) {
+  const BlockComputes& compute = computes(layout);
+  const ModelGraphs& model = graphs(layout.tp);
+  const BlockGroups groups{group(where.tp), group(where.cp), group(where.ep)};
+  const auto price = [&](const OperatorGraph& block, const BlockCompute& computed) {
+    return block_cost(computed,
+                      block_communication(block, context_, layout, groups, computed.core_attention),
+                      layout, problem_.framework);
+  };
+  return {price(model.dense_layer, compute.dense_layer),
+          price(model.sparse_layer, compute.sparse_layer),
+          price(model.embedding, compute.embedding), price(model.head, compute.head)};
+}
+
+ScheduleCosts PriceBook::costs(const Layout& layout, const std::vector<int>& split,
+                               const Placement& where) {
+  const profiles::Cluster& cluster = problem_.cluster;
+  GroupShape world;
+  world.ranks = layout.devices();
+  const int per_node = std::min(ranks_per_node(cluster), world.ranks);
+  world.nodes = (world.ranks + per_node - 1) / per_node;
+  world.ranks_per_node = per_node;
+  const ReplicaGroups replicas{group(where.shards), group(where.expert_replicas),
+                               group(where.replicates), group(world), where.shards.nodes > 1};
+  PipelineHops hops;
+  const Bytes boundary = activations(layout).boundary;
+  const auto stages = static_cast<std::size_t>(layout.pp);
+  for (std::size_t s = 0; s < where.hops.size(); ++s) {
+    hops.forward.push_back(hop_cost(where.hops[s], cluster, boundary));
+    hops.crosses_nodes.push_back(where.hops[s].nodes > 1);
+  }
+  for (std::size_t s = 0; s < where.hops.size(); ++s) {
+    hops.backward.push_back(hops.forward[(s + stages - 1) % stages]);
+  }
+  return schedule_costs(context_, layout, split, prices(layout, where), parameters(layout),
+                        replicas, hops);
+}
+
+}  // namespace meshplan::planner

@@ -1,0 +1,226 @@
+#include "planner/cost/schedule_costs.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "planner/cost/compute/memory_bound.h"
+#include "planner/layout/legality.h"
+#include "planner/layout/stage_split.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+using profiles::Seconds;
+
+/// Megatron-Core: max(40M, 1M * dp) parameters a bucket.
+constexpr double kBucketParameters = 40e6;
+constexpr int kMostBuckets = 16;  // beyond, buckets change nothing that is seen in a step
+
+Bytes rounded(double bytes) { return {static_cast<std::int64_t>(bytes + 0.5)}; }
+
+Seconds at_least_zero(Seconds time) { return std::max(time, Seconds{0}); }
+
+int buckets(double parameters) {
+  return std::clamp(static_cast<int>(std::ceil(parameters / kBucketParameters)), 1, kMostBuckets);
+}
+
+/// Parameters of each chunk on one rank; a tied head of its own stage counts with the last chunk.
+std::vector<ParameterCount> chunk_parameters(const Transformer& model, const Layout& layout,
+                                             const std::vector<int>& split,
+                                             const RankParameters& parameters) {
+  std::vector<ParameterCount> out(split.size());
+  int first = 0;
+  for (std::size_t c = 0; c < split.size(); ++c) {
+    out[c] = parameters.layers(model, first, split[c]);
+    first += split[c];
+  }
+  out.front() = out.front() + parameters.embedding;
+  out.back() = out.back() + parameters.head;
+  const bool tied_copy = model.tied_embeddings && owner_of_chunk(layout, layout.chunks() - 1) != 0;
+  if (tied_copy) out.back() = out.back() + parameters.tied_head;
+  return out;
+}
+
+class ReplicaPricer {
+ public:
+  ReplicaPricer(const CostContext& context, const Layout& layout, const ReplicaGroups& groups)
+      : framework_(context.framework), layout_(layout), groups_(groups) {}
+
+  /// Reduction of the gradients of `n` parameters, in `pieces` equal calls: one of them.
+  [[nodiscard]] Seconds reduce(const ParameterCount& n, int pieces) const {
+    const double bytes = framework_.reduction_bytes / pieces;
+    return over(layout_.zero == 0 ? Collective::AllReduce : Collective::ReduceScatter, n, bytes);
+  }
+  [[nodiscard]] Seconds gather(const ParameterCount& n, int pieces) const {
+    return over(Collective::AllGather, n, framework_.gathered_bytes / pieces);
+  }
+
+ private:
+  [[nodiscard]] Seconds over(Collective which, const ParameterCount& n, double bytes) const {
+    Seconds out{0};
+    if (layout_.replicas() > 1 && n.dense > 0) {
+      const Bytes dense = rounded(static_cast<double>(n.dense) * bytes);
+      out += groups_.dense.time(which, dense);
+      if (layout_.hsdp > 1 && which == Collective::ReduceScatter) {
+        out += groups_.replicas.time(Collective::AllReduce, shard(dense, layout_.shards()));
+      }
+    }
+    if (n.experts > 0) {
+      out += groups_.experts.time(which, rounded(static_cast<double>(n.experts) * bytes));
+    }
+    return out;
+  }
+
+  const profiles::Framework& framework_;
+  const Layout& layout_;
+  const ReplicaGroups& groups_;
+};
+
+/// ZeRO-3: every layer is gathered for forward and for backward and its gradients reduced, each
+/// micro-batch. One layer ahead: the gather hides behind the layer before, the reduction behind the
+/// layer after.
+void add_sharded_layers(const RankParameters& parameters, const Transformer& model,
+                        const ReplicaPricer& pricer, const std::vector<int>& split,
+                        const BlockPrices& blocks, std::vector<ChunkCost>& chunks) {
+  const auto exposed = [&](const ParameterCount& unit, const BlockCost& block, Work& forward,
+                           Work& backward) {
+    const Seconds gather = pricer.gather(unit, 1);
+    const Seconds reduce = pricer.reduce(unit, 1);
+    forward.dp += at_least_zero(gather - block.forward.total());
+    const Seconds beside =
+        block.recompute.total() + block.input_grad.total() + block.weight_grad.total();
+    backward.dp += at_least_zero(gather + reduce - beside);
+  };
+  int first = 0;
+  for (std::size_t c = 0; c < split.size(); ++c) {
+    const int sparse = sparse_layers(model, first, split[c]);
+    Work forward;
+    Work backward;
+    exposed(parameters.dense_layer, blocks.dense_layer, forward, backward);
+    const Work dense_forward = forward;
+    const Work dense_backward = backward;
+    forward = backward = Work{};
+    exposed(parameters.sparse_layer, blocks.sparse_layer, forward, backward);
+    const double dense_count = split[c] - sparse;
+    chunks[c].forward = chunks[c].forward + dense_count * dense_forward + double(sparse) * forward;
+    chunks[c].weight_grad =
+        chunks[c].weight_grad + dense_count * dense_backward + double(sparse) * backward;
+    // The first gather of a chunk has nothing before it to hide behind.
+    chunks[c].forward.dp +=
+        pricer.gather(c == 0 ? parameters.embedding : parameters.dense_layer, 1);
+    first += split[c];
+  }
+}
+
+}  // namespace
+
+std::vector<ChunkCost> chunk_costs(const Transformer& model, const std::vector<int>& split,
+                                   const BlockPrices& blocks) {
+  std::vector<ChunkCost> out(split.size());
+  int first = 0;
+  const auto add = [](ChunkCost& chunk, double times, const BlockCost& block) {
+    chunk.forward = chunk.forward + times * block.forward;
+    chunk.input_grad = chunk.input_grad + times * block.input_grad;
+    chunk.weight_grad = chunk.weight_grad + times * block.weight_grad;
+    chunk.recompute = chunk.recompute + times * block.recompute;
+  };
+  for (std::size_t c = 0; c < split.size(); ++c) {
+    const int sparse = sparse_layers(model, first, split[c]);
+    add(out[c], split[c] - sparse, blocks.dense_layer);
+    if (sparse > 0) add(out[c], sparse, blocks.sparse_layer);
+    first += split[c];
+  }
+  // Embedding and head are never recomputed.
+  const auto add_end = [&](ChunkCost& chunk, const BlockCost& block) {
+    const Work recompute = chunk.recompute;
+    add(chunk, 1, block);
+    chunk.recompute = recompute;
+  };
+  add_end(out.front(), blocks.embedding);
+  add_end(out.back(), blocks.head);
+  return out;
+}
+
+ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
+                             const std::vector<int>& split, const BlockPrices& blocks,
+                             const RankParameters& parameters, const ReplicaGroups& groups,
+                             const PipelineHops& hops) {
+  const profiles::Framework& framework = context.framework;
+  const int chunk_count = layout.chunks();
+  ScheduleCosts out;
+  out.chunks = chunk_costs(context.model, split, blocks);
+  out.stages.resize(static_cast<std::size_t>(layout.pp));
+  out.overlap_gradient_reduce = layout.overlap != Overlap::None;
+  out.overlap_parameter_gather =
+      layout.overlap == Overlap::GradParam || layout.overlap == Overlap::GradParamTp;
+
+  const ReplicaPricer pricer(context, layout, groups);
+  const auto owned = chunk_parameters(context.model, layout, split, parameters);
+  const bool replicated = layout.replicas() > 1;
+  std::vector<double> updated(static_cast<std::size_t>(layout.pp));
+  for (int c = 0; c < chunk_count; ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const ParameterCount& mine = owned[at];
+    const auto count = static_cast<double>(mine.sum());
+    const int shards = layout.zero >= 1 ? layout.shards() : 1;
+    updated[static_cast<std::size_t>(owner_of_chunk(layout, c))] += count / shards;
+    if (!replicated) continue;
+    if (layout.zero < 3) {
+      const int pieces = out.overlap_gradient_reduce ? buckets(count) : 1;
+      out.chunks[at].gradient_reduce.assign(static_cast<std::size_t>(pieces),
+                                            pricer.reduce(mine, pieces));
+    }
+    if (layout.zero == 1 || layout.zero == 2) {
+      const int pieces = out.overlap_parameter_gather ? buckets(count) : 1;
+      out.chunks[at].parameter_gather.assign(static_cast<std::size_t>(pieces),
+                                             pricer.gather(mine, pieces));
+    }
+  }
+  if (replicated && layout.zero >= 3) {
+    add_sharded_layers(parameters, context.model, pricer, split, blocks, out.chunks);
+  }
+
+  // Gradients read, master copy and moments read and written, working weights written.
+  const double bytes = framework.gradient_bytes + 2 * framework.master_bytes +
+                       2 * framework.moment_bytes + framework.weight_bytes;
+  const Seconds norm =
+      layout.devices() > 1 ? groups.world.time(Collective::AllReduce, Bytes{4}) : Seconds{0};
+  for (int s = 0; s < layout.pp; ++s) {
+    const auto at = static_cast<std::size_t>(s);
+    out.stages[at].optimizer =
+        memory_bound_time(rounded(updated[at] * bytes), context.profile).time +
+        framework.step_overhead;
+    out.stages[at].sync = norm;
+  }
+
+  // Transfers between stages and gradient buckets leave through the same NICs.
+  const bool shares = replicated && out.overlap_gradient_reduce && layout.zero < 3 &&
+                      groups.dense_crosses_nodes && layout.pp > 1;
+  out.hops_forward.resize(static_cast<std::size_t>(chunk_count));
+  out.hops_backward.resize(static_cast<std::size_t>(chunk_count));
+  if (shares) {
+    for (int s = 0; s < layout.pp; ++s) {
+      out.links.push_back({s});
+      out.stages[static_cast<std::size_t>(s)].reduce_link = s;
+    }
+  }
+  for (int c = 0; c < chunk_count; ++c) {
+    const int stage = owner_of_chunk(layout, c);
+    const auto at = static_cast<std::size_t>(c);
+    const auto hop = [&](int to_chunk, const std::vector<HopCost>& by_stage) {
+      if (to_chunk < 0 || to_chunk >= chunk_count) return HopCost{};
+      if (owner_of_chunk(layout, to_chunk) == stage) return HopCost{};
+      HopCost cost = by_stage[static_cast<std::size_t>(stage)];
+      if (shares && hops.crosses_nodes[static_cast<std::size_t>(stage)]) cost.link = stage;
+      return cost;
+    };
+    // A V turns round: its second half sends forward against the order of the stages.
+    const bool reversed = layout.schedule == ScheduleKind::ZbV && c >= layout.pp;
+    out.hops_forward[at] = hop(c + 1, reversed ? hops.backward : hops.forward);
+    out.hops_backward[at] = hop(c - 1, reversed ? hops.forward : hops.backward);
+  }
+  return out;
+}
+
+}  // namespace meshplan::planner

@@ -1,0 +1,51 @@
+#pragma once
+#include <vector>
+
+#include "planner/cost/layer_cost.h"
+#include "planner/layout/layout.h"
+#include "planner/memory/rank_parameters.h"
+#include "planner/simulate/costs.h"
+#include "profiles/cluster.h"
+
+namespace meshplan::planner {
+
+/// Prices of a layout's building blocks per micro-batch.
+struct BlockPrices {
+  BlockCost dense_layer, sparse_layer, embedding, head;
+};
+
+/// Prices of the compute-stream instructions on each chunk: layers, and embedding and head at the
+/// ends. `split` = layers per chunk. Nothing of data parallelism or transfers yet.
+std::vector<ChunkCost> chunk_costs(const Transformer& model, const std::vector<int>& split,
+                                   const BlockPrices& blocks);
+
+/// Data parallelism of a layout: which groups reduce and gather.
+struct ReplicaGroups {
+  CollectiveModel dense;     ///< dp * cp ranks, or the shards of hsdp
+  CollectiveModel experts;   ///< replicas of one expert
+  CollectiveModel replicas;  ///< hsdp: replicas of one shard
+  CollectiveModel world;     ///< all ranks: the gradient norm
+  bool dense_crosses_nodes = false;
+};
+
+/// What a transfer to the neighbouring stage crosses, by the stage that sends.
+struct PipelineHops {
+  std::vector<HopCost> forward;   ///< stage s to (s + 1) % pp
+  std::vector<HopCost> backward;  ///< stage s to (s - 1 + pp) % pp
+  std::vector<bool> crosses_nodes;
+};
+
+/// The whole price list that the simulator interprets.
+///
+/// Gradients: all-reduce (ZeRO-0) or reduce-scatter (1, 2) of reduction_bytes per parameter, in
+/// buckets of 40M parameters beside backward where the layout overlaps them, else after the last
+/// backward. ZeRO-1 and 2 gather updated parameters, beside the first forward or before it. ZeRO-3
+/// gathers every layer for forward and again for backward and reduces its gradients each
+/// micro-batch, one layer ahead: only what exceeds the layer's compute shows. Optimizer: every byte
+/// of the shard's states read and written once.
+ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
+                             const std::vector<int>& split, const BlockPrices& blocks,
+                             const RankParameters& parameters, const ReplicaGroups& groups,
+                             const PipelineHops& hops);
+
+}  // namespace meshplan::planner

@@ -1,0 +1,171 @@
+#include "planner/evaluate/runs.h"
+
+#include <map>
+
+#include "planner/layout/layout_text.h"
+#include "planner/model/config.h"
+#include "profiles/cluster_json.h"
+#include "profiles/device_profile.h"
+#include "profiles/input_error.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::DataFiles;
+using profiles::InputError;
+using profiles::JsonNode;
+
+/// Models and profiles that many runs share are read once.
+class Reader {
+ public:
+  Reader(const JsonNode& document, const DataFiles& files) : files_(files) {
+    if (const auto clusters = document.find_value("clusters")) {
+      clusters_ = profiles::read_cluster_table(*clusters, files);
+    }
+    if (const auto models = document.find_value("models")) {
+      for (const auto& [name, config] : models->members()) models_.emplace(name, config);
+    }
+  }
+
+  RecordedRun run(const JsonNode& node) {
+    RecordedRun out;
+    out.id = node.at("id").string();
+    if (const auto source = node.find_value("source")) out.source = source->string();
+    out.model_name = node.at("model").string();
+    out.cluster_name = node.at("cluster").string();
+    out.layout_text = node.at("layout").string();
+    read_measured(node.at("measured"), out);
+    try {
+      read_problem(node, out);
+    } catch (const InputError& error) {
+      out.refusal = error.what();
+    }
+    return out;
+  }
+
+ private:
+  static void read_measured(const JsonNode& node, RecordedRun& out) {
+    const auto real = [&](std::string_view key) -> std::optional<double> {
+      if (const auto value = node.find_value(key)) return value->positive_number();
+      return std::nullopt;
+    };
+    if (const auto outcome = node.find_value("outcome")) out.failed = outcome->string() == "failed";
+    if (const auto step = real("step_seconds")) out.step = profiles::Seconds{*step};
+    if (const auto peak = real("peak_memory_bytes")) {
+      out.peak_memory = profiles::Bytes{static_cast<std::int64_t>(*peak)};
+    }
+    if (const auto kind = node.find_value("memory_kind")) {
+      const std::string text = kind->string();
+      if (text == "allocated") out.memory_kind = MemoryKind::Allocated;
+      if (text == "reserved") out.memory_kind = MemoryKind::Reserved;
+    }
+    out.ttft_seconds = real("ttft_seconds");
+    out.tpot_seconds = real("tpot_seconds");
+    out.tokens_per_second = real("tokens_per_second");
+  }
+
+  const Transformer& model(const std::string& name) {
+    const auto [at, fresh] = read_models_.try_emplace(name);
+    if (fresh) {
+      const auto own = models_.find(name);
+      try {
+        at->second =
+            own != models_.end() ? read_config(own->second, name) : load_model(name, files_);
+      } catch (...) {
+        read_models_.erase(at);
+        throw;
+      }
+    }
+    return at->second;
+  }
+
+  const profiles::DeviceProfile& profile(const profiles::Device& device) {
+    const auto [at, fresh] = profiles_.try_emplace(device.id);
+    if (fresh) at->second = profiles::load_profile(device, files_);
+    return at->second;
+  }
+
+  void read_problem(const JsonNode& node, RecordedRun& out) {
+    Problem& problem = out.problem;
+    problem.model = model(out.model_name);
+    problem.cluster = profiles::load_cluster(out.cluster_name, files_, clusters_);
+    problem.profile = profile(problem.cluster.device);
+    read_workload(node.at("workload"), problem.workload);
+    std::string framework;
+    std::optional<bool> overlap_grad;
+    if (const auto options = node.find_value("options")) {
+      if (const auto name = options->find_value("framework")) framework = name->string();
+      if (const auto flash = options->find_value("flash_attention")) {
+        problem.flash_attention = flash->boolean();
+      }
+      if (const auto overlap = options->find_value("overlap_grad_reduce")) {
+        overlap_grad = overlap->boolean();
+      }
+      if (const auto sync = options->find_value("optimizer_sync")) {
+        problem.global_sync = sync->string() != "post_validated";
+      }
+    }
+    problem.framework = profiles::load_framework(framework, files_);
+    out.framework_known = problem.framework.known && !framework.empty();
+    const LayoutText text = read_layout_text(out.layout_text, "layout");
+    Layout layout = text.layout;
+    if (!text.has("overlap")) layout.overlap = usual_overlap(problem.framework, overlap_grad);
+    out.layout = layout;
+  }
+
+  /// What runs beside compute when the layout text does not say.
+  static Overlap usual_overlap(const profiles::Framework& framework,
+                               std::optional<bool> overlap_grad) {
+    if (!overlap_grad.value_or(framework.overlap_grad)) return Overlap::None;
+    return framework.overlap_param ? Overlap::GradParam : Overlap::Grad;
+  }
+
+  static void read_workload(const JsonNode& node, Workload& out) {
+    const auto type = profiles::data_type_from(node.at("dtype").string());
+    if (!type) node.at("dtype").refuse("one of fp32, tf32, fp16, bf16, fp8, fp4");
+    out.data_type = *type;
+    const std::string kind = node.at("kind").string();
+    if (kind == "training") {
+      out.seq_len = node.at("seq_len").count();
+      out.global_batch = node.at("global_batch").count();
+    } else if (kind == "inference") {
+      out.kind = Workload::Kind::Inference;
+      out.prompt = node.at("prompt").count();
+      out.output = node.at("output").count();
+      if (const auto batch = node.find_value("batch")) out.batch = batch->count();
+      const auto users = node.find_value("concurrency");
+      if (users && users->is_number()) out.concurrency = users->count();
+    } else {
+      node.at("kind").refuse("training or inference");
+    }
+  }
+
+  const DataFiles& files_;
+  profiles::ClusterTable clusters_;
+  std::map<std::string, JsonNode> models_;
+  std::map<std::string, Transformer> read_models_;
+  std::map<std::string, profiles::DeviceProfile> profiles_;
+};
+
+}  // namespace
+
+std::string RecordedRun::group() const {
+  const Workload& w = problem.workload;
+  std::string out = model_name + " on " + cluster_name + ", ";
+  if (w.kind == Workload::Kind::Training) {
+    return out + std::to_string(w.global_batch) + " x " + std::to_string(w.seq_len) + " " +
+           std::string(profiles::name(w.data_type));
+  }
+  return out + std::to_string(w.prompt) + "/" + std::to_string(w.output) + " " +
+         std::string(profiles::name(w.data_type));
+}
+
+std::vector<RecordedRun> read_runs(const JsonNode& document, const DataFiles& files) {
+  document.require_schema("runs");
+  Reader reader(document, files);
+  std::vector<RecordedRun> out;
+  for (const JsonNode& node : document.at("runs").elements()) out.push_back(reader.run(node));
+  return out;
+}
+
+}  // namespace meshplan::planner

@@ -1,0 +1,40 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "planner/layout/layout.h"
+#include "planner/problem.h"
+#include "profiles/cluster_load.h"
+#include "profiles/data_files.h"
+#include "profiles/json_node.h"
+
+namespace meshplan::planner {
+
+enum class MemoryKind { Allocated, Reserved, Device };
+
+/// One recorded run of somebody else (DESIGN.md section 6), read and resolved, not yet predicted.
+struct RecordedRun {
+  std::string id, source;
+  std::string model_name, cluster_name;
+  std::string layout_text;
+  Problem problem;
+  bool framework_known = true;
+  std::optional<Layout> layout;        ///< none: the text is no layout, see `refusal`
+  std::optional<std::string> refusal;  ///< why this run cannot be predicted at all
+  bool failed = false;                 ///< measured outcome: out of memory or crashed
+  std::optional<profiles::Seconds> step;
+  std::optional<profiles::Bytes> peak_memory;
+  MemoryKind memory_kind = MemoryKind::Device;
+  std::optional<double> ttft_seconds, tpot_seconds, tokens_per_second;
+
+  /// Runs of one model, cluster and workload are one group.
+  [[nodiscard]] std::string group() const;
+};
+
+/// Reads a file of schema meshplan.runs/1. A file that is not one is refused; a run whose model,
+/// cluster or layout cannot be read carries its refusal instead, so that none is dropped silently.
+std::vector<RecordedRun> read_runs(const profiles::JsonNode& document,
+                                   const profiles::DataFiles& files);
+
+}  // namespace meshplan::planner

@@ -1,0 +1,180 @@
+#include "planner/memory/stage_memory.h"
+
+#include <algorithm>
+#include <boost/range/iterator_range.hpp>
+
+#include "planner/layout/legality.h"
+#include "planner/layout/stage_split.h"
+#include "planner/memory/model_states.h"
+#include "planner/model/saved_activations.h"
+#include "planner/schedule/in_flight.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+
+Bytes rounded(double bytes) { return {static_cast<std::int64_t>(bytes + 0.5)}; }
+
+/// Everything a graph keeps for backward (embedding, head without its logits).
+Bytes kept(const OperatorGraph& graph, std::int64_t tokens, std::int64_t seq, const LayerSplit& s) {
+  return saved_activation_bytes(graph, tokens, seq, s, Recompute::None);
+}
+
+/// Output features of the head on one rank: the width of a row of logits.
+std::int64_t logit_columns(const OperatorGraph& head, std::int64_t tokens, const LayerSplit& s) {
+  for (const auto vertex : boost::make_iterator_range(boost::vertices(head))) {
+    if (head[vertex].kind == OperatorKind::Gemm) return rank_gemm(head[vertex], tokens, s).columns;
+  }
+  return 0;
+}
+
+/// States of `count` parameters, and what gathering and reducing sharded layers needs besides.
+struct States {
+  Bytes weights, gradients, optimizer;
+};
+
+States states_of(const ParameterCount& count, const Layout& layout, const Workload& workload,
+                 const profiles::Framework& framework) {
+  // Experts are replicated over fewer ranks: dp * cp * tp / (ep * etp).
+  const int expert_replicas = std::max(
+      1, static_cast<int>(std::int64_t{1} * layout.replicas() * layout.tp /
+                          (std::int64_t{1} * layout.ep * layout.expert_tp()) / layout.hsdp));
+  const StateBytes dense = state_bytes(framework, workload.optimizer, layout.zero, layout.shards());
+  const StateBytes expert =
+      state_bytes(framework, workload.optimizer, layout.zero, expert_replicas);
+  const auto n = static_cast<double>(count.dense);
+  const auto e = static_cast<double>(count.experts);
+  return {rounded(n * dense.weights + e * expert.weights),
+          rounded(n * dense.gradients + e * expert.gradients),
+          layout.offload == Offload::Optimizer
+              ? Bytes{}
+              : rounded(n * dense.optimizer + e * expert.optimizer)};
+}
+
+}  // namespace
+
+ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& graphs,
+                                 const Layout& layout, const Workload& workload,
+                                 const profiles::Framework& framework) {
+  const LayerSplit cut = layer_split(layout);
+  const std::int64_t seq = workload.seq_len;
+  const std::int64_t tokens = std::int64_t{layout.mbs} * seq / layout.cp;
+  const int element = workload.data_type == profiles::DataType::Fp32 ? 4 : 2;
+
+  ActivationBytes out;
+  const auto layer = [&](const OperatorGraph& graph) {
+    if (boost::num_vertices(graph) == 0) return Bytes{};
+    out.rebuilt =
+        std::max(out.rebuilt, rebuilt_activation_bytes(graph, tokens, seq, cut, layout.recompute));
+    return layout.offload == Offload::Activations
+               ? Bytes{}
+               : saved_activation_bytes(graph, tokens, seq, cut, layout.recompute);
+  };
+  out.dense_layer = layer(graphs.dense_layer);
+  out.sparse_layer = layer(graphs.sparse_layer);
+  out.embedding = kept(graphs.embedding, tokens, seq, cut);
+  const std::int64_t columns = logit_columns(graphs.head, tokens, cut);
+  out.logits = rounded(static_cast<double>(tokens) * static_cast<double>(columns) *
+                       framework.loss_bytes_per_logit);
+  // The head's graph keeps the norm's and the head's inputs; its logits are counted above.
+  const std::int64_t stream = tokens * model.hidden * element;
+  const std::int64_t sequence_share = layout.sp ? layout.tp : 1;
+  out.head_input = {2 * stream / sequence_share};
+  out.boundary = {stream / layout.tp};
+  // Backward holds the gathered input and its gradient, and flash attention an fp32 gradient of Q.
+  const std::int64_t attention_width = std::int64_t{model.heads} * model.head_dim;
+  out.transient = {(layout.sp ? 2 * stream : stream) + 4 * tokens * attention_width / layout.tp};
+  return out;
+}
+
+void stage_memory(const Transformer& model, const Layout& layout, const Workload& workload,
+                  const profiles::Framework& framework, const std::vector<int>& split,
+                  const RankParameters& parameters, const ActivationBytes& activations,
+                  std::vector<StageMemory>& out) {
+  const int chunks = layout.chunks();
+  const int batches = microbatches(layout, workload);
+  const bool tied_copy = model.tied_embeddings && layout.pp > 1 &&
+                         owner_of_chunk(layout, 0) != owner_of_chunk(layout, chunks - 1);
+  out.assign(static_cast<std::size_t>(layout.pp), StageMemory{});
+  thread_local std::vector<Bytes> kept_by_chunk;  // scratch: no allocation per candidate
+  thread_local std::vector<ParameterCount> owned;
+  kept_by_chunk.assign(static_cast<std::size_t>(chunks), Bytes{});
+  owned.assign(static_cast<std::size_t>(layout.pp), ParameterCount{});
+
+  int first = 0;
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    const int count = split[static_cast<std::size_t>(chunk)];
+    const auto stage = static_cast<std::size_t>(owner_of_chunk(layout, chunk));
+    const int sparse = sparse_layers(model, first, count);
+    ParameterCount& mine = owned[stage];
+    mine = mine + std::int64_t{count - sparse} * parameters.dense_layer +
+           std::int64_t{sparse} * parameters.sparse_layer;
+    Bytes& kept_here = kept_by_chunk[static_cast<std::size_t>(chunk)];
+    kept_here = std::int64_t{count - sparse} * activations.dense_layer +
+                std::int64_t{sparse} * activations.sparse_layer;
+    if (chunk == 0) {
+      mine = mine + parameters.embedding;
+      kept_here += activations.embedding;
+    }
+    if (chunk == chunks - 1) {
+      mine = mine + parameters.head;
+      if (tied_copy) mine = mine + parameters.tied_head;
+      kept_here += activations.head_input;
+    }
+    first += count;
+  }
+
+  const Bytes vocabulary_gradient = {2 * parameters.embedding.sum()};
+  const auto last = static_cast<std::size_t>(owner_of_chunk(layout, chunks - 1));
+  for (int stage = 0; stage < layout.pp; ++stage) {
+    const auto s = static_cast<std::size_t>(stage);
+    StageMemory& memory = out[s];
+    const States states = states_of(owned[s], layout, workload, framework);
+    memory.weights = states.weights;
+    memory.gradients = states.gradients;
+    memory.optimizer = states.optimizer;
+    memory.activations = peak_activation_bytes(
+        layout.schedule, layout.pp, layout.chunks_per_stage(), batches, stage, kept_by_chunk);
+    memory.workspace = framework.workspace;
+
+    // Two moments compete for the peak: the loss (last stage) and a layer's backward.
+    Bytes at_loss{};
+    if (s == last) {
+      at_loss = activations.logits;
+      if (framework.embedding_gradient_transient) at_loss += vocabulary_gradient;
+    }
+    if (stage == 0 && framework.embedding_gradient_transient) at_loss += vocabulary_gradient;
+    Bytes in_backward = activations.rebuilt + activations.transient;
+    if (layout.zero >= 2) {
+      // Gathered layers in use and fetched ahead, and one layer's unsharded gradient.
+      const ParameterCount& unit = model.experts ? parameters.sparse_layer : parameters.dense_layer;
+      const auto largest = static_cast<double>(std::max(unit.sum(), parameters.embedding.sum()));
+      if (layout.zero >= 3) {
+        memory.buffers +=
+            rounded(largest * framework.gathered_bytes * (1 + framework.prefetched_units));
+      }
+      in_backward += rounded(largest * framework.reduced_gradient_bytes);
+    }
+    if (layout.pp > 1) memory.buffers += 2 * activations.boundary;
+    if (at_loss > in_backward) {
+      memory.loss = at_loss;
+    } else {
+      memory.buffers += in_backward;
+    }
+
+    memory.fragmentation = scaled(memory.allocated(), framework.fragmentation);
+    memory.context = framework.context;
+    const int groups = (layout.tp > 1) + (layout.cp > 1) + (layout.replicas() > 1) +
+                       (layout.pp > 1) + (layout.ep > 1);
+    memory.communicators = std::int64_t{groups} * framework.communicator;
+  }
+}
+
+Bytes peak_bytes(const std::vector<StageMemory>& stages) {
+  Bytes most{};
+  for (const StageMemory& stage : stages) most = std::max(most, stage.device());
+  return most;
+}
+
+}  // namespace meshplan::planner

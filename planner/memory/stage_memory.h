@@ -1,0 +1,60 @@
+#pragma once
+#include <vector>
+
+#include "planner/layout/layout.h"
+#include "planner/memory/rank_parameters.h"
+#include "planner/model/model_graphs.h"
+#include "planner/model/transformer.h"
+#include "planner/workload.h"
+#include "profiles/framework.h"
+#include "profiles/units.h"
+
+namespace meshplan::planner {
+
+/// Peak memory of one pipeline stage, term by term, on the rank that holds most.
+///   allocated = the tensors, at the worst moment of the step
+///   reserved  = what the caching allocator took from the device for them
+///   device    = reserved + what lies outside the allocator: decides whether a layout fits
+struct StageMemory {
+  profiles::Bytes weights, gradients, optimizer;
+  profiles::Bytes activations;  ///< kept for backward, of every micro-batch in flight
+  profiles::Bytes loss;         ///< logits, their gradient, dense embedding and head gradients
+  profiles::Bytes buffers;      ///< gathered parameters (ZeRO), rebuilt layer, transfer buffers
+  profiles::Bytes workspace;    ///< cuBLAS and the framework's
+  profiles::Bytes fragmentation;
+  profiles::Bytes context;        ///< CUDA context, kernels, handles
+  profiles::Bytes communicators;  ///< NCCL
+
+  [[nodiscard]] profiles::Bytes allocated() const {
+    return weights + gradients + optimizer + activations + loss + buffers + workspace;
+  }
+  [[nodiscard]] profiles::Bytes reserved() const { return allocated() + fragmentation; }
+  [[nodiscard]] profiles::Bytes device() const { return reserved() + context + communicators; }
+};
+
+/// Per-layer and per-micro-batch bytes that depend on (tp, sp, cp, ep, mbs, recompute) only, so
+/// that a search computes them once for many layouts.
+struct ActivationBytes {
+  profiles::Bytes dense_layer, sparse_layer;  ///< kept per micro-batch
+  profiles::Bytes rebuilt;     ///< of one layer while it runs backward under recomputation
+  profiles::Bytes transient;   ///< of one layer's backward: gathered input, gradients in flight
+  profiles::Bytes embedding;   ///< token ids, dropout mask
+  profiles::Bytes head_input;  ///< final norm and head inputs
+  profiles::Bytes logits;      ///< at the framework's bytes per logit
+  profiles::Bytes boundary;    ///< one transfer between stages
+};
+ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& graphs,
+                                 const Layout& layout, const Workload& workload,
+                                 const profiles::Framework& framework);
+
+/// Memory of every stage of `layout`. `split` = layers per chunk; `parameters` and `activations` as
+/// computed for this layout. Writes into `out` (size pp), so that a search allocates nothing.
+void stage_memory(const Transformer& model, const Layout& layout, const Workload& workload,
+                  const profiles::Framework& framework, const std::vector<int>& split,
+                  const RankParameters& parameters, const ActivationBytes& activations,
+                  std::vector<StageMemory>& out);
+
+/// Peak on the device of the fullest stage.
+profiles::Bytes peak_bytes(const std::vector<StageMemory>& stages);
+
+}  // namespace meshplan::planner

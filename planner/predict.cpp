@@ -1,0 +1,133 @@
+#include "planner/predict.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "planner/layout/legality.h"
+#include "planner/layout/stage_split.h"
+#include "planner/model/flops.h"
+#include "planner/schedule/build_schedule.h"
+#include "planner/simulate/simulate.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+using profiles::Seconds;
+
+std::vector<ChunkFacts> chunk_facts(const Problem& problem, const Layout& layout,
+                                    const std::vector<int>& split, const ScheduleCosts& costs,
+                                    const ActivationBytes& activations) {
+  std::vector<ChunkFacts> out(split.size());
+  int first = 0;
+  for (std::size_t c = 0; c < split.size(); ++c) {
+    ChunkFacts& chunk = out[c];
+    const int sparse = sparse_layers(problem.model, first, split[c]);
+    chunk.stage = owner_of_chunk(layout, static_cast<int>(c));
+    chunk.first_layer = first;
+    chunk.layers = split[c];
+    chunk.boundary = activations.boundary;
+    chunk.activations = std::int64_t{split[c] - sparse} * activations.dense_layer +
+                        std::int64_t{sparse} * activations.sparse_layer;
+    if (c == 0) chunk.activations += activations.embedding;
+    if (c + 1 == split.size()) chunk.activations += activations.head_input;
+    chunk.until_weight_grad = chunk.activations;
+    chunk.working = activations.rebuilt + activations.transient;
+    chunk.gradient_buckets = static_cast<int>(costs.chunks[c].gradient_reduce.size());
+    chunk.gather_buckets = static_cast<int>(costs.chunks[c].parameter_gather.size());
+    first += split[c];
+  }
+  return out;
+}
+
+std::vector<StageLayers> stage_layers(const Layout& layout, const std::vector<int>& split) {
+  std::vector<StageLayers> out(static_cast<std::size_t>(layout.pp));
+  int first = 0;
+  for (std::size_t c = 0; c < split.size(); ++c) {
+    const auto stage = static_cast<std::size_t>(owner_of_chunk(layout, static_cast<int>(c)));
+    out[stage].chunks.push_back({first, split[c], c == 0, c + 1 == split.size()});
+    first += split[c];
+  }
+  return out;
+}
+
+/// Model FLOPs of one step, by the full-attention convention that published MFU figures use.
+double step_flops(const Problem& problem) {
+  return model_flops_per_sequence(problem.model, problem.workload.seq_len,
+                                  AttentionConvention::Full)
+             .count *
+         problem.workload.global_batch;
+}
+
+/// The largest term besides compute, in words.
+std::string limited_by(const Prediction& prediction, bool fits) {
+  if (!fits) return "memory";
+  const Terms& t = prediction.terms;
+  const std::pair<Seconds, const char*> terms[] = {{t.bubble, "pipeline bubble"},
+                                                   {t.tp, "tensor-parallel communication"},
+                                                   {t.dp, "data-parallel communication"},
+                                                   {t.pp, "pipeline transfers"},
+                                                   {t.cp, "context-parallel communication"},
+                                                   {t.ep, "expert all-to-all"},
+                                                   {t.optimizer, "optimizer step"},
+                                                   {t.overhead, "launch overhead"}};
+  const auto largest = std::max_element(std::begin(terms), std::end(terms),
+                                        [](auto& a, auto& b) { return a.first < b.first; });
+  constexpr double kWorthNaming = 0.02;
+  if (largest->first < kWorthNaming * prediction.step) return "compute";
+  return largest->second;
+}
+
+}  // namespace
+
+PreparedLayout prepare(PriceBook& book, const Layout& layout) {
+  const Problem& problem = book.problem();
+  PreparedLayout out;
+  out.split = stage_split(layout, problem.model);
+  out.costs = book.costs(layout, out.split, placement(layout, problem.cluster));
+  ScheduleOptions options;
+  options.global_sync = problem.global_sync;
+  options.recompute = layout.recompute != Recompute::None;
+  options.overlap_gradient_reduce = out.costs.overlap_gradient_reduce;
+  options.chunks = chunk_facts(problem, layout, out.split, out.costs, book.activations(layout));
+  out.schedule = build_schedule(layout.schedule, layout.pp, layout.chunks_per_stage(),
+                                microbatches(layout, problem.workload), options);
+  stage_memory(problem.model, layout, problem.workload, problem.framework, out.split,
+               book.parameters(layout), book.activations(layout), out.memory);
+  return out;
+}
+
+Plan assemble_plan(PriceBook& book, const Layout& layout, const PreparedLayout& prepared,
+                   const SimulatedStep& simulated) {
+  const Problem& problem = book.problem();
+  Plan plan;
+  plan.layout = layout;
+  plan.stages = stage_layers(layout, prepared.split);
+  Prediction& p = plan.prediction;
+  p.step = simulated.step;
+  p.terms = simulated.terms;
+  p.terms_stage = simulated.rank;
+  p.bubble_fraction = simulated.terms.bubble / simulated.step;
+  const double seconds = p.step.count();
+  p.tokens_per_second =
+      static_cast<double>(problem.workload.seq_len) * problem.workload.global_batch / seconds;
+  const double peak =
+      problem.cluster.device.peak_at(problem.workload.data_type).rate * layout.devices() * seconds;
+  const double model = step_flops(problem);
+  p.mfu = model / peak;
+  p.hfu = p.mfu * (layout.recompute == Recompute::Full ? 4.0 / 3.0 : 1.0);
+  p.memory = prepared.memory;
+  p.capacity = problem.cluster.device.memory;
+  plan.fits = peak_bytes(prepared.memory) <= problem.memory_limit();
+  plan.limited_by = limited_by(p, plan.fits);
+  p.step_low = p.step;
+  p.step_high = p.step;
+  return plan;
+}
+
+Plan predict(PriceBook& book, const Layout& layout) {
+  const PreparedLayout prepared = prepare(book, layout);
+  return assemble_plan(book, layout, prepared, simulate_step(prepared.schedule, prepared.costs));
+}
+
+}  // namespace meshplan::planner

@@ -1,0 +1,36 @@
+#pragma once
+#include <functional>
+
+#include "planner/layout/layout_text.h"
+#include "planner/plan.h"
+#include "planner/problem.h"
+
+namespace meshplan::planner {
+
+enum class Objective { Throughput, Latency, Memory, Cost };
+
+struct SearchOptions {
+  int top = 10;
+  Objective objective = Objective::Throughput;
+  LayoutText fixed;                                   ///< keys that every layout must have
+  std::function<void(const SearchReport&)> progress;  ///< now and then; may be empty
+};
+
+/// The best layouts of the whole space (search_space.h), exact under the simulator.
+///
+/// Best first: every legal layout that fits has a lower bound on its simulated step; layouts are
+/// simulated in the order of their bounds until the next bound is no better than the worst of the
+/// best `top`. Bounds come in two steps: compute and the cheapest tensor-parallel groups, shared by
+/// all options of ZeRO, overlap and order; then the layout's own costs. Layouts that differ in the
+/// order of axes only but place their groups alike are simulated once (Plan::equivalent).
+/// Ties go to the layout that comes first in the space, which puts plain options first.
+///
+/// For one step on a fixed cluster throughput, latency and cost order layouts alike; memory orders
+/// them by peak bytes, then by step time.
+PlanResult search(const Problem& problem, const SearchOptions& options);
+
+/// What no layout of this problem can beat: model FLOPs (causal attention, no recomputation) over
+/// the peak of all devices, and the optimizer's states over their memory bandwidth.
+profiles::Seconds unbeatable_step(const Problem& problem);
+
+}  // namespace meshplan::planner

@@ -1,0 +1,64 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "planner/layout/layout.h"
+#include "planner/layout/layout_text.h"
+#include "planner/model/transformer.h"
+#include "planner/workload.h"
+
+namespace meshplan::planner {
+
+/// Degrees and micro-batch: what the other options are chosen under.
+struct Degrees {
+  int tp = 1, cp = 1, pp = 1, dp = 1, ep = 1, mbs = 1;
+};
+
+/// A pipeline order and its chunks per stage.
+struct PipelineChoice {
+  ScheduleKind schedule = ScheduleKind::OneFOneB;
+  int vpp = 1;
+};
+
+/// Every layout that a search considers, each once: the degrees times the options that make sense
+/// under them. Options that change nothing under some degrees (sp without tp, ZeRO without
+/// replicas, the order of axes of degree one) are there once only.
+///
+///   degrees: tp * cp * pp * dp = devices, tp <= heads, pp <= layers + 2, cp where it was asked for
+///   mbs:     divisors of the batch of one replica, at most 64; 1 where dp does not divide the
+///   batch options: schedule and vpp, sp, recompute, zero, overlap, order
+class SearchSpace {
+ public:
+  /// `fixed`: keys of `--fix` take their one value.
+  SearchSpace(const Transformer& model, const Workload& workload, int devices,
+              const LayoutText& fixed = {});
+
+  [[nodiscard]] const std::vector<Degrees>& degrees() const { return degrees_; }
+  [[nodiscard]] std::vector<PipelineChoice> pipelines(const Degrees& d) const;
+  [[nodiscard]] std::vector<bool> sequence_parallel(const Degrees& d) const;
+  [[nodiscard]] std::vector<Recompute> recomputes(const Degrees& d) const;
+  [[nodiscard]] std::vector<int> zero_stages(const Degrees& d) const;
+  [[nodiscard]] std::vector<Overlap> overlaps(const Degrees& d, bool sp, int zero) const;
+  /// The default order first; orders that differ only in axes of degree 1 once.
+  [[nodiscard]] std::vector<std::array<Axis, 4>> orders(const Degrees& d) const;
+
+  /// Layouts under `d`: the product of the options.
+  [[nodiscard]] std::int64_t size_under(const Degrees& d) const;
+  [[nodiscard]] std::int64_t size() const;
+  /// Calls `visit` for every layout: the plain definition that tests hold the search against.
+  void for_each(const std::function<void(const Layout&)>& visit) const;
+
+  /// The layout of one combination.
+  [[nodiscard]] Layout layout(const Degrees& d, const PipelineChoice& pipeline, bool sp,
+                              Recompute recompute, int zero, Overlap overlap,
+                              const std::array<Axis, 4>& order) const;
+
+ private:
+  const Transformer& model_;
+  LayoutText fixed_;
+  std::vector<Degrees> degrees_;
+};
+
+}  // namespace meshplan::planner

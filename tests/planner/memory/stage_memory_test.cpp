@@ -1,0 +1,125 @@
+#include "planner/memory/stage_memory.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include "planner/layout/layout_text.h"
+#include "planner/layout/legality.h"
+#include "planner/layout/stage_split.h"
+#include "planner/model/config.h"
+#include "planner/model/parameters.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+
+/// Memory of `layout` for a model and sequence length, without what libraries take.
+std::vector<StageMemory> memory_of(const Transformer& model, const char* text, int seq_len,
+                                   int global_batch, bool flash,
+                                   const char* framework_name = "megatron") {
+  const Layout layout = layout_from_text(text);
+  Workload workload;
+  workload.seq_len = seq_len;
+  workload.global_batch = global_batch;
+  const profiles::Framework framework =
+      profiles::load_framework(framework_name, profiles::DataFiles());
+  EXPECT_EQ(broken_rule(layout, model, workload, layout.devices()), std::nullopt);
+  const ModelGraphs graphs =
+      model_graphs(with_padded_vocabulary(model, layout.tp), flash, workload.data_type);
+  std::vector<StageMemory> out;
+  stage_memory(model, layout, workload, framework, stage_split(layout, model),
+               rank_parameters(model, layer_split(layout)),
+               activation_bytes(model, graphs, layout, workload, framework), out);
+  return out;
+}
+
+Transformer preset(const char* name) { return load_model(name, profiles::DataFiles()); }
+
+TEST(StageMemory, OneDeviceHoldsEveryState) {
+  const Transformer model = preset("gpt2");
+  const auto stages = memory_of(model, "tp1,pp1,dp1,mbs1", 1024, 8, true);
+  ASSERT_EQ(stages.size(), 1u);
+  const std::int64_t parameters = parameter_count(model);
+  EXPECT_EQ(stages[0].weights.count, 2 * parameters);
+  EXPECT_EQ(stages[0].gradients.count, 4 * parameters);
+  EXPECT_EQ(stages[0].optimizer.count, 12 * parameters);
+}
+
+TEST(StageMemory, TheDistributedOptimizerShardsTwelveBytes) {
+  const Transformer model = preset("gpt2");
+  const auto whole = memory_of(model, "tp1,pp1,dp8,mbs1", 1024, 8, true);
+  const auto sharded = memory_of(model, "tp1,pp1,dp8,mbs1,zero1", 1024, 8, true);
+  EXPECT_EQ(sharded[0].optimizer.count, whole[0].optimizer.count / 8);
+  EXPECT_EQ(sharded[0].weights, whole[0].weights);
+}
+
+TEST(StageMemory, ActivationsFollowTheMicrobatchesInFlight) {
+  // 96 layers over 8 stages, GPT with flash attention and dropout: 34 s b h / t bytes and 4 a s / t
+  // of softmax statistics a layer under sequence parallelism; stage i keeps min(m, p - i) of them.
+  const Transformer model = preset("gpt3-175b");
+  const auto stages = memory_of(model, "tp8,pp8,dp1,mbs1,sp", 2048, 64, true);
+  const double n = 2048;
+  const double layer = n * (34.0 * 12288 + 4 * 96) / 8;
+  // Stage 3 holds neither embedding nor head.
+  EXPECT_NEAR(static_cast<double>(stages[3].activations.count), 12 * layer * (8 - 3),
+              1e-3 * layer * 60);
+}
+
+TEST(StageMemory, ATiedHeadIsHeldTwiceUnderPipelining) {
+  const Transformer model = preset("gpt2");
+  const auto stages = memory_of(model, "tp1,pp2,dp1,mbs1", 1024, 8, true);
+  // Both ends hold the 50257 x 768 table; 6 layers each.
+  const std::int64_t table = std::int64_t{50257} * 768;
+  const std::int64_t both = stages[0].weights.count + stages[1].weights.count;
+  EXPECT_EQ(both, 2 * (parameter_count(model) + table));
+}
+
+TEST(StageMemory, ZeroBubblePaperPeaks) {
+  // GPT 14.6B, p = 16, h = 5120, s = 1024, microbatch 1, no flash attention: 1F1B m = 4, 8, 16 took
+  // 19, 24, 32 GB and ZB-H1 33, ZB-H2 51 (Qi et al. 2023, tables; 16 bytes a parameter there).
+  Transformer model = preset("gpt2");
+  model.layers = 46;
+  model.hidden = 5120;
+  model.embedding_width = 5120;
+  model.heads = 40;
+  model.kv_heads = 40;
+  model.head_dim = 128;
+  model.ffn = 20480;
+  model.max_positions = 1024;
+  const auto peak_gb = [&](const char* layout, int batch) {
+    Bytes most{};
+    for (const StageMemory& s : memory_of(model, layout, 1024, batch, false, "deepspeed")) {
+      most = std::max(most, s.weights + s.gradients + s.optimizer + s.activations);
+    }
+    return static_cast<double>(most.count) * 1e-9;
+  };
+  EXPECT_NEAR(peak_gb("tp1,pp16,dp1,mbs1", 4), 19.5, 1.2);
+  EXPECT_NEAR(peak_gb("tp1,pp16,dp1,mbs1", 8), 24.5, 1.2);
+  EXPECT_NEAR(peak_gb("tp1,pp16,dp1,mbs1", 16), 32.5, 1.6);
+  EXPECT_NEAR(peak_gb("tp1,pp16,dp1,mbs1,schedule=zb-h1", 48), 33.5, 1.7);
+  EXPECT_NEAR(peak_gb("tp1,pp16,dp1,mbs1,schedule=zb-h2", 48), 51.5, 2.6);
+}
+
+TEST(StageMemory, MoreCuttingNeverTakesMore) {
+  const Transformer model = preset("llama-3-8b");
+  EXPECT_TRUE(rc::check([&] {
+    const int tp = 1 << *rc::gen::inRange(0, 3);
+    const int pp = 1 << *rc::gen::inRange(0, 4);
+    const std::string base = "pp" + std::to_string(pp) + ",dp1,mbs1,recompute=" +
+                             *rc::gen::element(std::string("none"), std::string("full"));
+    const auto peak = [&](int degree, const char* more) {
+      const std::string layout = "tp" + std::to_string(degree) + "," + base + more;
+      Bytes most{};
+      for (const auto& s : memory_of(model, layout.c_str(), 4096, 32, true)) {
+        most = std::max(most, s.allocated());
+      }
+      return most;
+    };
+    RC_ASSERT(peak(2 * tp, "") <= peak(tp, ""));
+    RC_ASSERT(peak(2 * tp, ",sp") <= peak(2 * tp, ""));
+  }));
+}
+
+}  // namespace
+}  // namespace meshplan::planner

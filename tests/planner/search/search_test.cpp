@@ -1,0 +1,151 @@
+#include "planner/search/search.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include "planner/layout/legality.h"
+#include "planner/predict.h"
+#include "planner/schedule/bounds.h"
+#include "planner/search/search_space.h"
+#include "tests/support/problems.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+using profiles::Seconds;
+using test::training_problem;
+
+/// What the search must find, by predicting every layout of the space.
+struct BruteForce {
+  std::int64_t candidates = 0, feasible = 0;
+  std::map<std::string, std::int64_t> rejected;
+  std::vector<std::pair<Seconds, std::string>> steps;  ///< in the order of the space
+  std::vector<std::pair<Bytes, std::string>> peaks;
+};
+
+BruteForce brute_force(const Problem& problem, const LayoutText& fixed) {
+  BruteForce out;
+  const int devices = problem.cluster.devices();
+  const SearchSpace space(problem.model, problem.workload, devices, fixed);
+  PriceBook book(problem);
+  space.for_each([&](const Layout& layout) {
+    ++out.candidates;
+    if (const auto rule = broken_rule(layout, problem.model, problem.workload, devices)) {
+      ++out.rejected[std::string(name(*rule))];
+      return;
+    }
+    const Plan plan = predict(book, layout);
+    if (!plan.fits) {
+      ++out.rejected["out_of_memory"];
+      return;
+    }
+    ++out.feasible;
+    out.steps.emplace_back(plan.prediction.step, text(layout));
+    out.peaks.emplace_back(peak_bytes(plan.prediction.memory), text(layout));
+  });
+  return out;
+}
+
+/// A model small enough that a few devices are a tight fit.
+Problem random_problem() {
+  static const char* const kClusters[] = {"dgx-a100-40gb:1/2", "dgx-h100:1/4", "l40s-pcie:1/4",
+                                          "h100x4-slingshot:2"};
+  Problem problem = training_problem("gpt2", kClusters[*rc::gen::inRange(0, 4)], 512, 1);
+  Transformer& model = problem.model;
+  model.layers = *rc::gen::inRange(2, 7);
+  model.heads = *rc::gen::element(4, 6, 8);
+  model.kv_heads = model.heads;
+  model.head_dim = 64;
+  model.hidden = model.embedding_width = 64 * model.heads;
+  model.ffn = 4 * model.hidden;
+  problem.workload.global_batch = *rc::gen::element(2, 4, 6, 8);
+  problem.workload.seq_len = *rc::gen::element(256, 1024);
+  // From roomy to nothing fits.
+  problem.cluster.device.memory =
+      Bytes{*rc::gen::element(INT64_C(900'000'000), INT64_C(1'400'000'000), INT64_C(2'500'000'000),
+                              INT64_C(8'000'000'000))};
+  problem.profile.device.memory = problem.cluster.device.memory;
+  problem.global_sync = *rc::gen::weightedElement<bool>({{3, true}, {1, false}});
+  return problem;
+}
+
+TEST(Search, FindsWhatPredictingEveryLayoutFinds) {
+  EXPECT_TRUE(rc::check([] {
+    const Problem problem = random_problem();
+    SearchOptions options;
+    options.top = 3;
+    // A pinned key keeps some spaces small.
+    if (*rc::gen::arbitrary<bool>()) options.fixed = read_layout_text("recompute=none", "--fix");
+    const BruteForce expected = brute_force(problem, options.fixed);
+    const PlanResult found = search(problem, options);
+    RC_ASSERT(found.search->candidates == expected.candidates);
+    RC_ASSERT(found.search->feasible == expected.feasible);
+    RC_ASSERT(found.search->rejected == expected.rejected);
+    if (expected.steps.empty()) {
+      RC_ASSERT(found.plans.empty());
+      RC_ASSERT(found.nearest_miss.has_value() || expected.rejected.count("out_of_memory") == 0);
+      return;
+    }
+    // The first of the fastest, and its exact time.
+    const auto best =
+        std::min_element(expected.steps.begin(), expected.steps.end(),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
+    RC_ASSERT(!found.plans.empty());
+    RC_ASSERT(found.plans.front().prediction.step == best->first);
+    RC_ASSERT(text(found.plans.front().layout) == best->second);
+  }));
+}
+
+TEST(Search, MemoryObjectiveFindsTheSmallestPeak) {
+  EXPECT_TRUE(rc::check([] {
+    const Problem problem = random_problem();
+    SearchOptions options;
+    options.objective = Objective::Memory;
+    options.top = 1;
+    const BruteForce expected = brute_force(problem, options.fixed);
+    RC_PRE(!expected.peaks.empty());
+    const PlanResult found = search(problem, options);
+    Bytes least = expected.peaks.front().first;
+    for (const auto& [peak, layout] : expected.peaks) least = std::min(least, peak);
+    Seconds fastest{1e30};
+    for (std::size_t i = 0; i < expected.peaks.size(); ++i) {
+      if (expected.peaks[i].first == least) fastest = std::min(fastest, expected.steps[i].first);
+    }
+    RC_ASSERT(peak_bytes(found.plans.front().prediction.memory) == least);
+    RC_ASSERT(found.plans.front().prediction.step == fastest);
+  }));
+}
+
+TEST(Search, BoundsNeverExceedWhatIsSimulated) {
+  EXPECT_TRUE(rc::check([] {
+    const Problem problem = random_problem();
+    const SearchSpace space(problem.model, problem.workload, problem.cluster.devices());
+    PriceBook book(problem);
+    int seen = 0;
+    space.for_each([&](const Layout& layout) {
+      if (++seen % 7 != 0) return;  // a sample
+      if (broken_rule(layout, problem.model, problem.workload, problem.cluster.devices())) return;
+      const PreparedLayout prepared = prepare(book, layout);
+      const Seconds bound =
+          step_lower_bound(layout.schedule, prepared.costs, layout.pp, layout.chunks_per_stage(),
+                           microbatches(layout, problem.workload), problem.global_sync);
+      const SimulatedStep step = simulate_step(prepared.schedule, prepared.costs);
+      RC_ASSERT(bound <= step.step * (1 + 1e-12));
+      RC_ASSERT(unbeatable_step(problem) <= step.step);
+    });
+  }));
+}
+
+TEST(Search, NothingFitsNamesTheNearestMiss) {
+  Problem problem = training_problem("llama-3-70b", "dgx-a100-40gb:1", 4096, 8);
+  const PlanResult found = search(problem, {});
+  EXPECT_TRUE(found.plans.empty());
+  ASSERT_TRUE(found.nearest_miss.has_value());
+  EXPECT_GT(found.nearest_miss->missing, Bytes{0});
+  EXPECT_EQ(found.nearest_miss->missing,
+            peak_bytes(found.nearest_miss->plan.prediction.memory) - problem.memory_limit());
+}
+
+}  // namespace
+}  // namespace meshplan::planner
