@@ -40,11 +40,10 @@ checked() {
 }
 
 formatted() {
-  git ls-files -z -- '*.h' '*.cpp' '*.cu' '*.cuh' | xargs -0 clang-format --dry-run --Werror
+  find cli kernels planner profiles runtime tests -regex '.*\.\(h\|cpp\|cu\|cuh\)' -print0 |
+    xargs -0 clang-format --dry-run --Werror
 }
-scripts_clean() {
-  git ls-files -z -- '*.sh' .ci/run | xargs -0 shellcheck
-}
+scripts_clean() { shellcheck .ci/run cli/*.sh tests/*.sh tests/*/*.sh; }
 
 if step install tests/install.sh; then
   checked release
