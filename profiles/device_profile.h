@@ -73,8 +73,11 @@ struct AttentionConstants {
   int query_tile = 128;              ///< queries of one thread block
   double quantisation = 0.5;         ///< as in GemmConstants, over tiles of queries
   double block_rate = 1;  ///< speed of the longest tile alone, × its share of the device's speed
-  double memory_efficiency = 0.85;
-  double overlap = 3;  ///< p, as in GemmConstants, of throughput, longest tile and memory
+  double memory_efficiency = 0.85;  ///< of the data sheet's bandwidth
+  /// Work on each token before the scores (rotation, writing the cache), besides its bytes: with
+  /// less than 1 KiB of keys per token, and with more.
+  Seconds narrow_token{1e-9}, wide_token{2e-9};
+  double overlap = 3;  ///< p, as in GemmConstants, of throughput and the longest tile
   std::vector<HeadDimEfficiency> head_dims;  ///< ascending
   LogGrid residual;  ///< over batch × heads, query length, heads per kv head, head dimension
   FitRecord record;
@@ -93,7 +96,7 @@ struct DecodeConstants {
   double l2_bandwidth = 2;     ///< as in GemmConstants
   double l2_share = 0.65;
   double overlap = 3;  ///< p, as in GemmConstants
-  LogGrid residual;    ///< over batch × kv heads, kv length, heads per kv head, head dimension
+  LogGrid residual;    ///< over batch, kv heads, kv length, heads per kv head, head dimension
   FitRecord record;
   friend bool operator==(const DecodeConstants&, const DecodeConstants&) = default;
 };

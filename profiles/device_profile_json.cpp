@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::array<std::string_view, 3> kGemmAxes = {"m", "n", "k"};
 constexpr std::array<std::string_view, 4> kAttentionAxes = {"batch_heads", "query_len",
                                                             "heads_per_kv_head", "head_dim"};
-constexpr std::array<std::string_view, 4> kDecodeAxes = {"batch_kv_heads", "kv_len",
+constexpr std::array<std::string_view, 5> kDecodeAxes = {"batch", "kv_heads", "kv_len",
                                                          "heads_per_kv_head", "head_dim"};
 
 Json grid_json(const LogGrid& grid, std::span<const std::string_view> names) {
@@ -162,6 +162,8 @@ Json attention_json(const AttentionConstants& c) {
               {"quantisation", c.quantisation},
               {"block_rate", c.block_rate},
               {"memory_efficiency", c.memory_efficiency},
+              {"narrow_token_seconds", c.narrow_token.count()},
+              {"wide_token_seconds", c.wide_token.count()},
               {"overlap", c.overlap},
               {"efficiency", std::move(dims)},
               {"record", record_json(c.record)}};
@@ -172,7 +174,8 @@ Json attention_json(const AttentionConstants& c) {
 AttentionConstants read_attention(const JsonNode& node) {
   node.refuse_unknown_keys({"launch_seconds", "block_overhead_seconds", "backward_efficiency",
                             "query_tile", "quantisation", "block_rate", "memory_efficiency",
-                            "overlap", "efficiency", "record", "residual"});
+                            "overlap", "narrow_token_seconds", "wide_token_seconds", "efficiency",
+                            "record", "residual"});
   AttentionConstants c;
   c.launch = read_seconds(node.at("launch_seconds"));
   c.block_overhead = read_seconds(node.at("block_overhead_seconds"));
@@ -181,6 +184,8 @@ AttentionConstants read_attention(const JsonNode& node) {
   c.quantisation = read_quantisation(node.at("quantisation"));
   c.block_rate = node.at("block_rate").positive_number();
   c.memory_efficiency = read_share(node.at("memory_efficiency"));
+  c.narrow_token = read_seconds(node.at("narrow_token_seconds"));
+  c.wide_token = read_seconds(node.at("wide_token_seconds"));
   c.overlap = read_overlap(node.at("overlap"));
   const JsonNode dims = node.at("efficiency");
   for (const JsonNode& e : dims.elements()) {

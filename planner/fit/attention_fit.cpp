@@ -1,7 +1,6 @@
 #include "planner/fit/attention_fit.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -60,19 +59,16 @@ std::vector<double> head_dims(const Rows& rows) {
   return {dims.begin(), dims.end()};
 }
 
-double group(const AttentionShape& s) { return static_cast<double>(s.heads) / s.kv_heads; }
-
 /// Fits the grid on `chosen`, and writes what remains of it on all `rows` into `record`.
 profiles::LogGrid fit_grid(const std::vector<std::vector<double>>& axes, const Rows& chosen,
                            const Rows& rows, const ModelSeconds& model,
-                           const std::function<std::array<double, 4>(const AttentionShape&)>& place,
+                           const std::function<std::vector<double>(const AttentionShape&)>& place,
                            profiles::FitRecord& record) {
   std::vector<Residual> residuals;
   for (const AttentionMeasurement& row : chosen) {
-    const auto at = place(row.shape);
-    residuals.push_back({{at.begin(), at.end()}, std::log(row.seconds / model(row.shape))});
+    residuals.push_back({place(row.shape), std::log(row.seconds / model(row.shape))});
   }
-  profiles::LogGrid grid = fit_residual_grid(axes, residuals);
+  profiles::LogGrid grid = fit_residual_grid(axes, residuals, {.smooth = 0.03, .shrink = 0.01});
   std::vector<double> on_fitted, held_out;
   for (const AttentionMeasurement& row : rows) {
     const double error = std::log(row.seconds / model(row.shape)) - grid.at(place(row.shape)).value;
@@ -104,10 +100,14 @@ AttentionConstants fit_attention(const profiles::Device& device, const Rows& row
     c = {};
     c.query_tile = query_tile;
     for (const double dim : head_dims(chosen)) c.head_dims.push_back({static_cast<int>(dim), 0.6});
-    std::vector<Parameter> free = {
-        seconds_parameter(c.launch, 1e-6, 5e-5), seconds_parameter(c.block_overhead, 1e-8, 1e-4),
-        parameter(c.quantisation, 0.05, 1),      parameter(c.block_rate, 0.2, 5),
-        parameter(c.memory_efficiency, 0.2, 1),  parameter(c.overlap, 1, 12)};
+    std::vector<Parameter> free = {seconds_parameter(c.launch, 1e-6, 5e-5),
+                                   seconds_parameter(c.block_overhead, 1e-8, 1e-4),
+                                   parameter(c.quantisation, 0.05, 1),
+                                   parameter(c.block_rate, 0.2, 5),
+                                   parameter(c.memory_efficiency, 0.2, 2),
+                                   parameter(c.overlap, 1, 12),
+                                   seconds_parameter(c.narrow_token, 1e-12, 1e-6),
+                                   seconds_parameter(c.wide_token, 1e-12, 1e-6)};
     for (profiles::HeadDimEfficiency& e : c.head_dims) {
       free.push_back(parameter(e.forward, 0.05, 1));
     }
@@ -126,9 +126,8 @@ AttentionConstants fit_attention(const profiles::Device& device, const Rows& row
   c.residual = fit_grid(
       axes, chosen, rows, model,
       [](const AttentionShape& s) {
-        return std::array<double, 4>{static_cast<double>(s.batch) * s.heads,
-                                     static_cast<double>(s.query_len), group(s),
-                                     static_cast<double>(s.head_dim)};
+        const auto at = flash_grid_place(s);
+        return std::vector<double>(at.begin(), at.end());
       },
       c.record);
   return c;
@@ -166,16 +165,16 @@ DecodeConstants fit_decode(const profiles::Device& device, const Rows& rows) {
   }
   c = best;
   const std::vector<std::vector<double>> axes = {
-      {1, 4, 16, 64, 128, 256, 512, 1024, 4096, 16384},
+      {1, 4, 16, 64, 256, 2048},
+      {1, 2, 8},
       {2, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 131072},
-      {1, 2, 4, 8, 32},
+      {1, 2, 8, 32},
       head_dims(chosen)};
   c.residual = fit_grid(
       axes, chosen, rows, model,
       [](const AttentionShape& s) {
-        return std::array<double, 4>{static_cast<double>(s.batch) * s.kv_heads,
-                                     static_cast<double>(s.kv_len), group(s),
-                                     static_cast<double>(s.head_dim)};
+        const auto at = decode_grid_place(s);
+        return std::vector<double>(at.begin(), at.end());
       },
       c.record);
   return c;

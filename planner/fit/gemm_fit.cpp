@@ -1,7 +1,6 @@
 #include "planner/fit/gemm_fit.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "planner/fit/errors.h"
@@ -54,10 +53,6 @@ std::vector<std::vector<double>> grid_axes() {
       {1, 2, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768}, features, features};
 }
 
-std::array<double, 3> grid_place(const GemmShape& s) {
-  return {static_cast<double>(s.m), static_cast<double>(s.n), static_cast<double>(s.k)};
-}
-
 }  // namespace
 
 GemmConstants usual_gemm_constants() {
@@ -92,14 +87,14 @@ GemmConstants fit_gemm(const profiles::Device& device, const std::vector<GemmMea
 
   std::vector<Residual> residuals;
   for (const GemmMeasurement& row : chosen) {
-    const auto place = grid_place(row.shape);
+    const auto place = gemm_grid_place(row.shape);
     residuals.push_back({{place.begin(), place.end()}, log_ratio(row, profile)});
   }
-  c.residual = fit_residual_grid(grid_axes(), residuals);
+  c.residual = fit_residual_grid(grid_axes(), residuals, {.smooth = 0.3, .shrink = 0.05});
 
   std::vector<double> on_fitted, held_out;
   for (const GemmMeasurement& row : rows) {
-    const double error = log_ratio(row, profile) - c.residual.at(grid_place(row.shape)).value;
+    const double error = log_ratio(row, profile) - c.residual.at(gemm_grid_place(row.shape)).value;
     (fitted(row) ? on_fitted : held_out).push_back(error);
   }
   c.record = {error_summary(on_fitted), error_summary(held_out),

@@ -11,8 +11,6 @@ using profiles::LogGrid;
 using Corners = std::vector<LogGrid::Corner>;
 
 constexpr double kTrusted = 0.1;
-constexpr double kSmooth = 0.3;  ///< chosen on the rows held out; flat within a factor of 3
-constexpr double kShrink = 0.05;
 constexpr int kReweightings = 6;
 constexpr int kMostIterations = 80;
 
@@ -20,13 +18,14 @@ constexpr int kMostIterations = 80;
 struct Equations {
   const std::vector<Corners>& rows;
   const std::vector<std::pair<std::size_t, std::size_t>>& neighbours;
+  const GridStiffness& stiffness;
   std::vector<double> weights;
 
   [[nodiscard]] std::vector<double> times(const std::vector<double>& x) const {
     std::vector<double> out(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) out[i] = kShrink * x[i];
+    for (std::size_t i = 0; i < x.size(); ++i) out[i] = stiffness.shrink * x[i];
     for (const auto& [a, b] : neighbours) {
-      const double difference = kSmooth * (x[a] - x[b]);
+      const double difference = stiffness.smooth * (x[a] - x[b]);
       out[a] += difference;
       out[b] -= difference;
     }
@@ -85,7 +84,8 @@ std::vector<std::pair<std::size_t, std::size_t>> neighbouring_nodes(
 }  // namespace
 
 profiles::LogGrid fit_residual_grid(const std::vector<std::vector<double>>& axes,
-                                    const std::vector<Residual>& residuals) {
+                                    const std::vector<Residual>& residuals,
+                                    const GridStiffness& stiffness) {
   std::size_t nodes = 1;
   for (const std::vector<double>& axis : axes) nodes *= axis.size();
   std::vector<double> values(nodes, 0.0);
@@ -95,7 +95,7 @@ profiles::LogGrid fit_residual_grid(const std::vector<std::vector<double>>& axes
   for (const Residual& residual : residuals) rows.push_back(grid.corners(residual.shape));
   const auto neighbours = neighbouring_nodes(axes, nodes);
 
-  Equations equations{rows, neighbours, std::vector<double>(rows.size(), 1.0)};
+  Equations equations{rows, neighbours, stiffness, std::vector<double>(rows.size(), 1.0)};
   for (int round = 0; round < kReweightings; ++round) {
     std::vector<double> right(nodes, 0.0);
     for (std::size_t r = 0; r < rows.size(); ++r) {

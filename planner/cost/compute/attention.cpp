@@ -21,6 +21,10 @@ using profiles::HeadDimEfficiency;
 /// Keys that the fused kernels visit at a time; masked tiles are skipped, not masked elements.
 constexpr double kKeyTile = 128;
 
+/// Bytes of keys per token from which the kernel that prepares them takes its slower form. Seen in
+/// the tables of Hopper: a step at 4 heads of 128 and at 8 of 64.
+constexpr double kWideKeys = 1024;
+
 /// Backward rebuilds the scores and makes four products more, where forward makes two.
 /// Source: Dao, FlashAttention-2, 2023, section 3.2 (five products against two).
 constexpr double kBackwardFlops = 2.5;
@@ -76,19 +80,26 @@ bool is_decode(const AttentionShape& s, AttentionPass pass) {
   return s.query_len == 1 && pass == AttentionPass::Forward;
 }
 
-profiles::LogGrid::Lookup residual(const AttentionShape& s, bool decode,
-                                   const DeviceProfile& profile) {
-  const double group = static_cast<double>(s.heads) / s.kv_heads;
-  const std::array<double, 4> at{static_cast<double>(s.batch) * (decode ? s.kv_heads : s.heads),
-                                 static_cast<double>(decode ? s.kv_len : s.query_len), group,
-                                 static_cast<double>(s.head_dim)};
-  return (decode ? profile.decode.residual : profile.attention.residual).at(at);
+/// Passes over Q, K, V and output that do not overlap with the scores.
+double memory_seconds(const AttentionShape& s, bool backward, const Precision& precision,
+                      const DeviceProfile& profile) {
+  const AttentionConstants& c = profile.attention;
+  // Forward: rotated and written to the cache, then read. Backward reads Q, K, V, O and dO and
+  // writes dQ (accumulated in fp32), dK and dV.
+  const double passes = backward ? 3 : 2;
+  const double moved = passes * precision.result_bytes * (query_elements(s) + cache_elements(s));
+  const bool wide = precision.result_bytes * s.kv_heads * s.head_dim >= kWideKeys;
+  const double tokens =
+      backward ? 0 : static_cast<double>(s.batch) * static_cast<double>(s.query_len);
+  return moved / (c.memory_efficiency * profile.device.memory_bandwidth.rate) +
+         tokens * (wide ? c.wide_token : c.narrow_token).count();
 }
 
 Estimate flash_time(const AttentionShape& s, AttentionPass pass, profiles::DataType type,
                     const DeviceProfile& profile, Clocks clocks) {
   const bool decode = is_decode(s, pass);
-  const auto found = residual(s, decode, profile);
+  const auto found = decode ? profile.decode.residual.at(decode_grid_place(s))
+                            : profile.attention.residual.at(flash_grid_place(s));
   const double model = decode ? decode_model_seconds(s, type, profile)
                               : flash_model_seconds(s, pass, type, profile, clocks);
   const double spread = (decode ? profile.decode.record : profile.attention.record).spread;
@@ -121,14 +132,10 @@ double flash_model_seconds(const AttentionShape& s, AttentionPass pass, profiles
       streams * computed_pairs(s, c.query_tile) * flops_per_pair / rate * uneven;
   const double longest = c.query_tile * std::ceil(static_cast<double>(s.kv_len) / kKeyTile) *
                          kKeyTile * flops_per_pair / (rate / multiprocessors * c.block_rate);
-  // Backward reads Q, K, V, O and dO and writes dQ (accumulated in fp32), dK and dV.
-  const double moved =
-      (backward ? 3 : 1) * precision.result_bytes * (query_elements(s) + cache_elements(s));
-  const double memory = moved / (c.memory_efficiency * profile.device.memory_bandwidth.rate);
-  const double overlapped = std::pow(
-      std::pow(throughput, c.overlap) + std::pow(longest, c.overlap) + std::pow(memory, c.overlap),
-      1 / c.overlap);
-  return c.launch.count() + rounds * c.block_overhead.count() + overlapped;
+  const double overlapped =
+      std::pow(std::pow(throughput, c.overlap) + std::pow(longest, c.overlap), 1 / c.overlap);
+  return c.launch.count() + memory_seconds(s, backward, precision, profile) +
+         rounds * c.block_overhead.count() + overlapped;
 }
 
 double decode_model_seconds(const AttentionShape& s, profiles::DataType type,
@@ -155,6 +162,17 @@ double decode_model_seconds(const AttentionShape& s, profiles::DataType type,
   const double overlapped = std::pow(
       std::pow(rounds * block_seconds, c.overlap) + std::pow(memory, c.overlap), 1 / c.overlap);
   return c.launch.count() + overlapped + (parts > 1 ? c.split_overhead.count() : 0);
+}
+
+std::array<double, 4> flash_grid_place(const AttentionShape& s) {
+  return {static_cast<double>(s.batch) * s.heads, static_cast<double>(s.query_len),
+          static_cast<double>(s.heads) / s.kv_heads, static_cast<double>(s.head_dim)};
+}
+
+std::array<double, 5> decode_grid_place(const AttentionShape& s) {
+  return {static_cast<double>(s.batch), static_cast<double>(s.kv_heads),
+          static_cast<double>(s.kv_len), static_cast<double>(s.heads) / s.kv_heads,
+          static_cast<double>(s.head_dim)};
 }
 
 profiles::Seconds attention_floor(const AttentionShape& s, AttentionPass pass,

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 
 #include "planner/cost/compute/clocks.h"
@@ -49,5 +50,8 @@ double flash_model_seconds(const AttentionShape& shape, AttentionPass pass, prof
                            const profiles::DeviceProfile& profile, Clocks clocks = Clocks::Locked);
 double decode_model_seconds(const AttentionShape& shape, profiles::DataType type,
                             const profiles::DeviceProfile& profile);
+/// Where the residual grids of AttentionConstants and DecodeConstants hold a shape.
+std::array<double, 4> flash_grid_place(const AttentionShape& shape);
+std::array<double, 5> decode_grid_place(const AttentionShape& shape);
 
 }  // namespace meshplan::planner

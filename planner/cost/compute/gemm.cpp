@@ -1,7 +1,6 @@
 #include "planner/cost/compute/gemm.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "planner/cost/compute/cache.h"
@@ -106,21 +105,19 @@ profiles::Seconds gemm_floor(const GemmShape& s, profiles::DataType type,
   return profiles::Seconds{std::max(compute, memory_floor_seconds(bytes, profile.device))};
 }
 
+std::array<double, 3> gemm_grid_place(const GemmShape& s) {
+  return {static_cast<double>(s.m) * s.batch, static_cast<double>(s.n), static_cast<double>(s.k)};
+}
+
 Estimate gemm_time(const GemmShape& s, profiles::DataType type, const DeviceProfile& profile,
                    Clocks clocks) {
   const GemmConstants& c = profile.gemm;
-  double seconds = gemm_model_seconds(s, type, profile, clocks);
-  bool inside = false;
-  if (!c.residual.empty()) {
-    // A batch is as much work as one product of so many times the rows.
-    const std::array<double, 3> at{static_cast<double>(s.m) * s.batch, static_cast<double>(s.n),
-                                   static_cast<double>(s.k)};
-    const auto found = c.residual.at(at);
-    seconds *= std::exp(found.value);
-    inside = found.inside;
-  }
-  const bool known = profile.fitted && inside && s.batch == 1 && type == profiles::DataType::Bf16;
-  return {std::max(profiles::Seconds{seconds}, gemm_floor(s, type, profile, clocks)),
+  const auto found = c.residual.at(gemm_grid_place(s));
+  const profiles::Seconds time{gemm_model_seconds(s, type, profile, clocks) *
+                               std::exp(found.value)};
+  const bool known =
+      profile.fitted && found.inside && s.batch == 1 && type == profiles::DataType::Bf16;
+  return {std::max(time, gemm_floor(s, type, profile, clocks)),
           known ? c.record.spread : kExtrapolatedSpread * c.record.spread,
           known ? Provenance::Interpolated : Provenance::Extrapolated};
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 
 #include "planner/cost/compute/clocks.h"
@@ -40,5 +41,8 @@ profiles::Seconds gemm_floor(const GemmShape& shape, profiles::DataType type,
 /// The formula alone, in seconds, without residual and floor: what planner/fit fits.
 double gemm_model_seconds(const GemmShape& shape, profiles::DataType type,
                           const profiles::DeviceProfile& profile, Clocks clocks = Clocks::Locked);
+/// Where the residual grid of GemmConstants holds a shape. A batch is as much work as one product
+/// of so many times the rows.
+std::array<double, 3> gemm_grid_place(const GemmShape& shape);
 
 }  // namespace meshplan::planner
