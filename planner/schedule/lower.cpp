@@ -28,8 +28,8 @@ enum Mark : std::uint8_t {
 class Lowering {
  public:
   Lowering(ScheduleKind kind, const PipelineShape& shape, std::vector<ComputeOrder> orders,
-           const ScheduleOptions& options)
-      : shape_(shape), options_(options), orders_(std::move(orders)), marks_(), stages_() {
+           const ScheduleOptions& options, const std::string& where)
+      : shape_(shape), options_(options), where_(where), orders_(std::move(orders)) {
     out_.kind = kind;
     out_.stages = shape.stages;
     out_.chunks_per_stage = shape.chunks_per_stage;
@@ -92,7 +92,7 @@ class Lowering {
     out_.chunks = options_.chunks;
     if (out_.chunks.empty()) out_.chunks.resize(count);
     if (out_.chunks.size() != count) {
-      throw InputError("schedule", fmt::format("facts of {} chunks", count),
+      throw InputError(where_, fmt::format("facts of {} chunks", count),
                        fmt::format("{}", out_.chunks.size()));
     }
     for (int c = 0; c < out_.chunk_count(); ++c) {
@@ -240,7 +240,7 @@ class Lowering {
       if (gives_input_grad(i.action) && (m & kForwardDone) != 0) on = facts(i.chunk + 1).stage;
       waits.push_back({s, static_cast<int>(stage.next), i, on});
     }
-    if (!waits.empty()) throw InputError("schedule", deadlock_among(waits).message);
+    if (!waits.empty()) throw InputError(where_, deadlock_among(waits).message);
   }
 
   void finish_step() {
@@ -259,6 +259,7 @@ class Lowering {
 
   PipelineShape shape_;
   const ScheduleOptions& options_;
+  const std::string& where_;
   std::vector<ComputeOrder> orders_;
   Schedule out_;
   std::vector<std::uint8_t> marks_;  ///< by (chunk, micro-batch)
@@ -273,8 +274,8 @@ class Lowering {
 }  // namespace
 
 Schedule lower(ScheduleKind kind, const PipelineShape& shape, std::vector<ComputeOrder> orders,
-               const ScheduleOptions& options) {
-  return Lowering(kind, shape, std::move(orders), options).run();
+               const ScheduleOptions& options, const std::string& where) {
+  return Lowering(kind, shape, std::move(orders), options, where).run();
 }
 
 }  // namespace meshplan::planner

@@ -1,4 +1,5 @@
 #pragma once
+#include <string>
 #include <vector>
 
 #include "planner/schedule/build_schedule.h"
@@ -22,9 +23,9 @@ namespace meshplan::planner {
 /// posting them together only posts some of them earlier, so the argument stands.
 ///
 /// Time and memory are linear in the schedule; each list is allocated once, at its final size.
-/// Throws InputError naming who waits for whom if the orders cannot be completed, or if some
-/// (action, chunk, micro-batch) is missing, twice, or on the wrong stage.
+/// Throws InputError at `where` naming who waits for whom if the orders cannot be completed, or if
+/// some (action, chunk, micro-batch) is missing, twice, or on the wrong stage.
 Schedule lower(ScheduleKind kind, const PipelineShape& shape, std::vector<ComputeOrder> orders,
-               const ScheduleOptions& options);
+               const ScheduleOptions& options, const std::string& where = "schedule");
 
 }  // namespace meshplan::planner

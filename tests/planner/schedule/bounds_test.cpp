@@ -74,6 +74,30 @@ TEST(Bubble, OfEqualStagesIsTheClosedForm) {
   }));
 }
 
+// What a step loses when steps follow each other without a barrier: the largest idle time of a
+// stage between its own first and last instruction. Published for p = 4: see docs/schedules.md.
+TEST(Bubble, WithoutABarrierZeroBubbleSchedulesLoseLessOrNothing) {
+  const auto lost = [](ScheduleKind kind, double f, double b, double w) {
+    const int p = 4, m = 12;
+    const int v = kind == ScheduleKind::ZbV ? 2 : 1;
+    ScheduleOptions options;
+    options.global_sync = false;
+    const ScheduleCosts costs = equal_costs(p, v, f, b, w);
+    const Schedule s = build_schedule(kind, p, v, m, options);
+    EXPECT_LE(step_lower_bound(kind, costs, p, v, m, false), simulate_step(s, costs).step);
+    return simulate_step(s, costs).step.count() - m * (f + b + w);
+  };
+  // (p-1)(F+b); (p-1) max(B, F+B-W); (p-1) max(0, B-F, F+B-2W); (p-1)(B-W).
+  EXPECT_NEAR(lost(ScheduleKind::OneFOneB, 1, 1, 1), 9, 1e-9);
+  EXPECT_NEAR(lost(ScheduleKind::ZbH1, 1, 1, 1), 3, 1e-9);
+  EXPECT_NEAR(lost(ScheduleKind::ZbH2, 1, 1, 1), 0, 1e-9);
+  EXPECT_NEAR(lost(ScheduleKind::ZbV, 1, 1, 1), 0, 1e-9);
+  EXPECT_NEAR(lost(ScheduleKind::OneFOneB, 10, 12, 8), 90, 1e-9);
+  EXPECT_NEAR(lost(ScheduleKind::ZbH1, 10, 12, 8), 42, 1e-9);
+  EXPECT_NEAR(lost(ScheduleKind::ZbH2, 10, 12, 8), 18, 1e-9);
+  EXPECT_NEAR(lost(ScheduleKind::ZbV, 10, 12, 8), 12, 1e-9);
+}
+
 // Per-hop latency c that occupies nobody (reference run of 1.4): 2 (p-1) c for GPipe,
 // 2 c [(p-1) + floor((m-1)(p-1)/p)] for 1F1B, 2 c (p v - 1) for interleaving.
 TEST(Bubble, GrowsWithHopLatencyAsTheClosedFormSays) {
