@@ -1,0 +1,72 @@
+#include "planner/evaluate/evaluate_runs.h"
+
+#include <gtest/gtest.h>
+
+#include "planner/layout/layout_text.h"
+#include "planner/predict.h"
+#include "tests/support/problems.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Seconds;
+
+RecordedRun run_of(const char* layout, double factor) {
+  RecordedRun run;
+  run.id = layout;
+  run.model_name = "gpt2";
+  run.cluster_name = "dgx-h100:1";
+  run.problem = test::training_problem("gpt2", "dgx-h100:1", 1024, 32);
+  run.layout = layout_from_text(layout);
+  PriceBook book(run.problem);
+  run.step = factor * predict(book, *run.layout).prediction.step;
+  return run;
+}
+
+TEST(EvaluateRuns, ErrorsAreRelativeToTheMeasurement) {
+  // Measured twice what is predicted: error -50%. Measured as predicted: none.
+  const RunsReport report =
+      evaluate_runs({run_of("tp1,pp1,dp8,mbs1", 2.0), run_of("tp1,pp2,dp4,mbs1", 1.0)});
+  EXPECT_EQ(report.time.predicted, 2);
+  EXPECT_NEAR(*report.runs[0].time_error, -0.5, 1e-12);
+  EXPECT_NEAR(*report.runs[1].time_error, 0.0, 1e-12);
+  EXPECT_NEAR(report.time.mape, 0.25, 1e-12);
+  EXPECT_NEAR(report.time.bias, -0.25, 1e-12);
+}
+
+TEST(EvaluateRuns, RegretIsWhatTheWrongChoiceCosts) {
+  // The faster of the two by prediction is measured three times slower than predicted.
+  std::vector<RecordedRun> runs = {run_of("tp1,pp1,dp8,mbs4", 1.0), run_of("tp8,pp1,dp1,mbs1", 1.0)};
+  const std::size_t fast = *runs[0].step < *runs[1].step ? 0 : 1;
+  const Seconds other = *runs[1 - fast].step;
+  runs[fast].step = 1.5 * other;
+  const RunsReport report = evaluate_runs(runs);
+  ASSERT_EQ(report.regret.groups, 1);
+  EXPECT_NEAR(report.regret.mean, 0.5, 1e-12);
+  EXPECT_NEAR(report.mean_rank_correlation, -1.0, 1e-12);
+}
+
+TEST(EvaluateRuns, FailuresJudgeTheVerdict) {
+  RecordedRun fits = run_of("tp1,pp1,dp8,mbs1", 1.0);
+  fits.step.reset();
+  fits.failed = true;  // predicted to fit, failed
+  RecordedRun illegal = fits;
+  illegal.layout = layout_from_text("tp1,pp16,dp1,mbs1");  // 16 devices of 8: cannot run
+  const RunsReport report = evaluate_runs({fits, illegal});
+  EXPECT_EQ(report.feasibility.runs, 2);
+  EXPECT_EQ(report.feasibility.false_fit, 1);
+  EXPECT_DOUBLE_EQ(report.feasibility.accuracy, 0.5);
+}
+
+TEST(EvaluateRuns, NothingIsDroppedSilently) {
+  RecordedRun refused;
+  refused.refusal = "no such model";
+  refused.step = Seconds{1};
+  const RunsReport report = evaluate_runs({refused, run_of("tp1,pp1,dp8,mbs1", 1.0)});
+  EXPECT_EQ(report.time.runs, 2);
+  EXPECT_EQ(report.time.predicted, 1);
+  EXPECT_EQ(report.unpredictable.at("no such model"), 1);
+}
+
+}  // namespace
+}  // namespace meshplan::planner
