@@ -16,7 +16,7 @@ struct Dropout {
   ConstTensorView x;
   TensorView y;
   float probability = 0.0F;
-  RandomKey key;
+  RandomKey key{};
   std::int64_t first_row = 0;
   std::int64_t first_column = 0;
 };

@@ -68,7 +68,7 @@ struct NormalFill {
   TensorView y;
   float mean = 0.0F;
   float stddev = 1.0F;
-  RandomKey key;
+  RandomKey key{};
   std::int64_t first_row = 0;
   std::int64_t first_column = 0;
 };

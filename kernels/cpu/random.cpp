@@ -1,8 +1,9 @@
 #include "kernels/random.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <numbers>
+#include <type_traits>
 
 #include "kernels/cpu/queue.h"
 #include "kernels/cpu/vector.h"
@@ -12,73 +13,146 @@
 namespace meshplan::kernels::cpu {
 namespace {
 
+/// The counter and key of Philox4x32 of one lane.
+struct Philox {
+  std::uint32_t c0, c1, c2, c3, k0, k1;
+};
+
+/// kernels::philox, unrolled by the compiler so that the state stays in registers.
+template <int kRounds>
+MESHPLAN_INLINE Philox after_rounds(Philox s) {
+  if constexpr (kRounds == 0) {
+    return s;
+  } else {
+    const std::uint64_t low = std::uint64_t{0xD2511F53} * s.c0;
+    const std::uint64_t high = std::uint64_t{0xCD9E8D57} * s.c2;
+    return after_rounds<kRounds - 1>(
+        {static_cast<std::uint32_t>(high >> 32) ^ s.c1 ^ s.k0, static_cast<std::uint32_t>(high),
+         static_cast<std::uint32_t>(low >> 32) ^ s.c3 ^ s.k1, static_cast<std::uint32_t>(low),
+         s.k0 + 0x9E3779B9, s.k1 + 0xBB67AE85});
+  }
+}
+
+/// words[64] = random_word(key, row, group * 64 ...)
+MESHPLAN_INLINE void draw(RandomKey key, std::uint64_t row, std::int64_t group,
+                          std::uint32_t* words) {
+  const auto k0 = static_cast<std::uint32_t>(key.seed);
+  const auto k1 =
+      static_cast<std::uint32_t>(key.seed >> 32) ^ static_cast<std::uint32_t>(key.stream >> 32);
+  const auto first_lane = static_cast<std::uint32_t>(group * kRandomLanes);
+#pragma omp simd
+  for (std::uint32_t lane = 0; lane < kRandomLanes; ++lane) {
+    const Philox drawn = after_rounds<kPhiloxRounds>(
+        {static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32), first_lane + lane,
+         static_cast<std::uint32_t>(key.stream), k0, k1});
+    words[lane] = drawn.c0;
+    words[kRandomLanes + lane] = drawn.c1;
+    words[2 * kRandomLanes + lane] = drawn.c2;
+    words[3 * kRandomLanes + lane] = drawn.c3;
+  }
+}
+
+/// Calls visit(row, group, first column of the view, offset in the group, columns) over a shard,
+/// which may begin and end inside a group. The size of a whole group is a constant.
+template <class Visit>
+MESHPLAN_INLINE void for_each_group(std::int64_t rows, std::int64_t cols, std::int64_t first_column,
+                                    Visit visit) {
+  const std::int64_t begin = first_column / kRandomGroup;
+  const std::int64_t end = (first_column + cols + kRandomGroup - 1) / kRandomGroup;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t group = begin; group < end; ++group) {
+      const std::int64_t column = group * kRandomGroup - first_column;
+      if (column >= 0 && column + kRandomGroup <= cols) {
+        visit(r, group, column, std::int64_t{0},
+              std::integral_constant<std::int64_t, kRandomGroup>{});
+      } else {
+        const std::int64_t from = std::max<std::int64_t>(column, 0);
+        visit(r, group, from, from - column, std::min(column + kRandomGroup, cols) - from);
+      }
+    }
+  }
+}
+
 struct DropRows {
   template <class T>
   MESHPLAN_INLINE static void run(Matrix<const T> x, Matrix<T> y, std::uint32_t threshold,
                                   float factor, RandomKey key, std::int64_t first_row,
                                   std::int64_t first_column) {
-    // Whole groups of 64 columns are drawn; a shard may begin and end inside one.
-    const std::int64_t begin = first_column / kRandomGroup;
-    const std::int64_t end = (first_column + x.cols + kRandomGroup - 1) / kRandomGroup;
-    for (std::int64_t r = 0; r < x.rows; ++r) {
-      const auto row = static_cast<std::uint64_t>(first_row + r);
-      for (std::int64_t group = begin; group < end; ++group) {
-        alignas(64) float keep[kRandomGroup];
-        draw(key, row, group, threshold, factor, keep);
-        const std::int64_t column = group * kRandomGroup - first_column;
-        if (column >= 0 && column + kRandomGroup <= x.cols) {
-          multiply(x.row(r) + column, y.row(r) + column, keep, kRandomGroup);
-        } else {
-          const std::int64_t from = std::max<std::int64_t>(column, 0);
-          const std::int64_t to = std::min(column + kRandomGroup, x.cols);
-          multiply(x.row(r) + from, y.row(r) + from, keep + (from - column), to - from);
-        }
-      }
-    }
+    for_each_group(
+        x.rows, x.cols, first_column,
+        [&](std::int64_t r, std::int64_t group, std::int64_t column, std::int64_t offset, auto size)
+            __attribute__((always_inline)) {
+              alignas(64) std::uint32_t words[kRandomGroup];
+              draw(key, static_cast<std::uint64_t>(first_row + r), group, words);
+              const T* in = x.row(r) + column;
+              T* out = y.row(r) + column;
+#pragma omp simd
+              for (std::int64_t c = 0; c < size; ++c)
+                out[c] = rounded<T>(words[offset + c] >= threshold ? load(in[c]) * factor : 0.0F);
+            });
   }
+};
 
-  MESHPLAN_INLINE static void draw(RandomKey key, std::uint64_t row, std::int64_t group,
-                                   std::uint32_t threshold, float factor, float* keep) {
-    std::uint32_t c0[kRandomLanes], c1[kRandomLanes], c2[kRandomLanes], c3[kRandomLanes];
-#pragma omp simd
-    for (std::int64_t lane = 0; lane < kRandomLanes; ++lane) {
-      c0[lane] = static_cast<std::uint32_t>(row);
-      c1[lane] = static_cast<std::uint32_t>(row >> 32);
-      c2[lane] = static_cast<std::uint32_t>(group * kRandomLanes + lane);
-      c3[lane] = static_cast<std::uint32_t>(key.stream);
-    }
-    std::uint32_t k0 = static_cast<std::uint32_t>(key.seed);
-    std::uint32_t k1 =
-        static_cast<std::uint32_t>(key.seed >> 32) ^ static_cast<std::uint32_t>(key.stream >> 32);
-    for (int round = 0; round < kPhiloxRounds; ++round) {
-#pragma omp simd
-      for (std::int64_t lane = 0; lane < kRandomLanes; ++lane) {
-        const std::uint64_t low = std::uint64_t{0xD2511F53} * c0[lane];
-        const std::uint64_t high = std::uint64_t{0xCD9E8D57} * c2[lane];
-        c0[lane] = static_cast<std::uint32_t>(high >> 32) ^ c1[lane] ^ k0;
-        c2[lane] = static_cast<std::uint32_t>(low >> 32) ^ c3[lane] ^ k1;
-        c1[lane] = static_cast<std::uint32_t>(high);
-        c3[lane] = static_cast<std::uint32_t>(low);
-      }
-      k0 += 0x9E3779B9;
-      k1 += 0xBB67AE85;
-    }
-#pragma omp simd
-    for (std::int64_t lane = 0; lane < kRandomLanes; ++lane) {
-      keep[lane] = c0[lane] >= threshold ? factor : 0.0F;
-      keep[kRandomLanes + lane] = c1[lane] >= threshold ? factor : 0.0F;
-      keep[2 * kRandomLanes + lane] = c2[lane] >= threshold ? factor : 0.0F;
-      keep[3 * kRandomLanes + lane] = c3[lane] >= threshold ? factor : 0.0F;
-    }
-  }
+/// sqrt(-2 log((radius_word + 1) 2^-32)) cos(2 pi angle_word 2^-32), absolute error below 1e-6.
+MESHPLAN_INLINE float standard_normal(std::uint32_t radius_word, std::uint32_t angle_word) {
+  // u = (word + 1) 2^-32 and v = 1 - u, each without cancellation. log u = e log 2 - 2 atanh(s)
+  // with s = (1 - m) / (1 + m) and u = 2^e m; from u = 1/2 on, e = 0 and m = u, so that s = v / (2
+  // - v).
+  const float u = (static_cast<float>(radius_word) + 1.0F) * 0x1p-32F;
+  const float v = static_cast<float>(~radius_word) * 0x1p-32F;
+  const auto bits = std::bit_cast<std::int32_t>(u);
+  const std::int32_t exponent = (bits - 0x3F3504F3) >> 23;  // m in [sqrt(1/2), sqrt(2))
+  const float m = std::bit_cast<float>(bits - exponent * (1 << 23));
+  const bool upper = v <= 0.5F;
+  const float e = upper ? 0.0F : static_cast<float>(exponent);
+  const float s = (upper ? v : 1.0F - m) / (upper ? 2.0F - v : 1.0F + m);
+  const float square = s * s;  // at most 1/9: the series ends with s^15 / 15
+  float atanh = 1.0F / 15.0F;
+  atanh = atanh * square + 1.0F / 13.0F;
+  atanh = atanh * square + 1.0F / 11.0F;
+  atanh = atanh * square + 1.0F / 9.0F;
+  atanh = atanh * square + 1.0F / 7.0F;
+  atanh = atanh * square + 1.0F / 5.0F;
+  atanh = atanh * square + 1.0F / 3.0F;
+  atanh = atanh * square + 1.0F;
+  const float minus_log = 2.0F * s * atanh - e * 0.693147181F;
+  const float radius = std::sqrt(2.0F * minus_log);
 
+  // With t in [-1/2, 1/2) the turns less a half: cos = -cos(2 pi t) = sin(2 pi (|t| - 1/4)), and
+  // the argument x of the sine lies in [-pi/2, pi/2], where its series is cut off after x^13.
+  const float turns =
+      static_cast<float>(static_cast<std::int32_t>(angle_word ^ 0x80000000U)) * 0x1p-32F;
+  const float x = 6.28318531F * ((turns < 0 ? -turns : turns) - 0.25F);
+  const float xx = x * x;
+  float sine = 1.0F / 6227020800.0F;
+  sine = sine * xx - 1.0F / 39916800.0F;
+  sine = sine * xx + 1.0F / 362880.0F;
+  sine = sine * xx - 1.0F / 5040.0F;
+  sine = sine * xx + 1.0F / 120.0F;
+  sine = sine * xx - 1.0F / 6.0F;
+  sine = sine * xx + 1.0F;
+  return radius * x * sine;
+}
+
+struct NormalRows {
   template <class T>
-  MESHPLAN_INLINE static void multiply(const T* in, T* out, const float* keep, std::int64_t size) {
+  MESHPLAN_INLINE static void run(Matrix<T> y, float mean, float stddev, RandomKey key,
+                                  RandomKey angle_key, std::int64_t first_row,
+                                  std::int64_t first_column) {
+    for_each_group(
+        y.rows, y.cols, first_column,
+        [&](std::int64_t r, std::int64_t group, std::int64_t column, std::int64_t offset,
+            auto size) __attribute__((always_inline)) {
+          alignas(64) std::uint32_t radii[kRandomGroup], angles[kRandomGroup];
+          const auto row = static_cast<std::uint64_t>(first_row + r);
+          draw(key, row, group, radii);
+          draw(angle_key, row, group, angles);
+          T* out = y.row(r) + column;
 #pragma omp simd
-    for (std::int64_t c = 0; c < size; ++c) {
-      // A dropped infinity must be 0, not NaN.
-      out[c] = rounded<T>(keep[c] == 0.0F ? 0.0F : load(in[c]) * keep[c]);
-    }
+          for (std::int64_t c = 0; c < size; ++c)
+            out[c] =
+                rounded<T>(mean + stddev * standard_normal(radii[offset + c], angles[offset + c]));
+        });
   }
 };
 
@@ -93,24 +167,12 @@ void run(const Dropout& op, Queue& queue) {
   });
 }
 
-// Draws parameters once, before training: not vectorised.
-void run(const NormalFill& op, Queue&) {
+void run(const NormalFill& op, Queue& queue) {
   check_shapes(op);
   const RandomKey angle_key{op.key.seed ^ (std::uint64_t{1} << 63), op.key.stream};
   with_type(op.y.type, [&]<class T>(T) {
-    const Matrix<T> y = matrix<T>(op.y);
-    for (std::int64_t r = 0; r < y.rows; ++r) {
-      const auto row = static_cast<std::uint64_t>(op.first_row + r);
-      for (std::int64_t c = 0; c < y.cols; ++c) {
-        const auto radius_word = static_cast<double>(random_word(op.key, row, op.first_column + c));
-        const auto angle_word =
-            static_cast<float>(random_word(angle_key, row, op.first_column + c));
-        const auto uniform = static_cast<float>((radius_word + 1) * 0x1p-32);
-        const float angle = 2 * std::numbers::pi_v<float> * (angle_word * 0x1p-32F);
-        const float z = std::sqrt(-2 * std::log(uniform)) * std::cos(angle);
-        y.row(r)[c] = rounded<T>(op.mean + op.stddev * z);
-      }
-    }
+    vectorised<NormalRows>(queue.state().instruction_set, matrix<T>(op.y), op.mean, op.stddev,
+                           op.key, angle_key, op.first_row, op.first_column);
   });
 }
 
