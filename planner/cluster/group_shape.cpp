@@ -123,6 +123,16 @@ int sharing_groups(const Cluster& cluster, const GroupShape& shape, std::int64_t
       std::min<std::int64_t>(ceiling(neighbours, of_one_group), shape.groups_per_node));
 }
 
+/// Ranks from the first to the last of a group on one node of `node` ranks, both counted.
+int extent_of(const RankGroup& group, std::int64_t node) {
+  std::int64_t last = 0;
+  for (int i = 0; i < group.used; ++i) {
+    const auto [stride, count] = group.steps[i];
+    if (stride < node) last += stride * (std::min(count, ceiling(node, stride)) - 1);
+  }
+  return static_cast<int>(std::min(last + 1, node));
+}
+
 int domains_on_a_node(const RankGroup& group, std::int64_t world, const Cluster& cluster,
                       std::int64_t nodes) {
   const Spread spread = spread_of(group, world, ranks_per_nvlink_domain(cluster));
@@ -154,6 +164,7 @@ GroupShape group_shape(const RankGroup& group, std::int64_t world, const Cluster
   shape.ranks_per_node = static_cast<int>(spread.in_block);
   shape.groups_per_node = static_cast<int>(std::max<std::int64_t>(1, spread.groups));
   shape.nvlink_domains = domains_on_a_node(group, world, cluster, spread.blocks);
+  shape.extent = extent_of(group, node);
   if (shape.nodes > 1) {
     const std::int64_t stride =
         group.used > 0 && group.steps[0].stride < node ? group.steps[0].stride : 1;
@@ -227,6 +238,8 @@ GroupShape pipeline_hop(const Layout& layout, int stage, const Cluster& cluster)
   shape.ranks_per_node = crosses_node ? 1 : 2;
   shape.nvlink_domains = !crosses_node && crosses_domain ? 2 : 1;
   shape.groups_per_node = static_cast<int>(std::min(node, most(crosses_node ? crossing : inside)));
+  const std::int64_t distance = (next > stage ? 1 : layout.pp - 1) * stride + 1;
+  shape.extent = crosses_node ? 1 : static_cast<int>(std::min(distance, node));
   if (crosses_node) {
     shape.nics = reached_nics(cluster, 1, 1);
     shape.groups_per_nic = sharing_groups(cluster, shape, node);
@@ -249,6 +262,7 @@ GroupShape lone_group(int ranks, int nodes, const Cluster& cluster) {
   shape.ranks_per_node = (ranks + shape.nodes - 1) / shape.nodes;
   const int domain = std::max(1, std::min(cluster.nvlink_domain_devices, shape.ranks_per_node));
   shape.nvlink_domains = servers > 1 ? 1 : (shape.ranks_per_node + domain - 1) / domain;
+  shape.extent = shape.ranks_per_node;
   if (shape.nodes > 1) shape.nics = reached_nics(cluster, shape.ranks_per_node, 1);
   return shape;
 }

@@ -15,6 +15,7 @@ struct GroupShape {
   int ranks_per_node = 1;   ///< of one group, on its fullest node
   int groups_per_node = 1;  ///< groups of this kind that touch one node; they communicate at once
   int nvlink_domains = 1;   ///< of the group's part on one node; more than 1: PCIe joins them
+  int extent = 1;           ///< devices from the group's first to its last rank on one node
   int nics = 0;             ///< NICs of one node that the group's ranks there reach directly
   int groups_per_nic = 1;   ///< groups that send through one NIC at the same time
 

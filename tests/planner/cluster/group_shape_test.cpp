@@ -30,7 +30,9 @@ Layout degrees(int tp, int cp, int dp, int pp) {
 TEST(GroupShape, TensorGroupsFillANode) {
   const Cluster dgx = load_cluster("dgx-h100:8", DataFiles());
   const GroupShape shape = group_shape(degrees(4, 1, 4, 4), Axis::Tp, dgx);
-  EXPECT_EQ(shape, (GroupShape{.ranks = 4, .nodes = 1, .ranks_per_node = 4, .groups_per_node = 2}));
+  EXPECT_EQ(
+      shape,
+      (GroupShape{.ranks = 4, .nodes = 1, .ranks_per_node = 4, .groups_per_node = 2, .extent = 4}));
 }
 
 TEST(GroupShape, DataGroupsJumpFromNodeToNode) {
@@ -43,6 +45,7 @@ TEST(GroupShape, DataGroupsJumpFromNodeToNode) {
                                .ranks_per_node = 2,
                                .groups_per_node = 4,
                                .nvlink_domains = 1,
+                               .extent = 5,
                                .nics = 2,
                                .groups_per_nic = 1}));
   EXPECT_DOUBLE_EQ(node_exit_bandwidth(shape, dgx).rate, 100e9);

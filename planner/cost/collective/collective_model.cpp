@@ -1,0 +1,214 @@
+#include "planner/cost/collective/collective_model.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+using profiles::Cluster;
+using profiles::IntraNodeKind;
+using profiles::Seconds;
+
+constexpr Collective kModelled[] = {Collective::AllReduce, Collective::AllGather,
+                                    Collective::ReduceScatter, Collective::Broadcast};
+constexpr std::size_t index(Collective operation) { return static_cast<std::size_t>(operation); }
+
+/// Part of its PCIe links that the group gets on a node without NVLink.
+double pcie_share(const GroupShape& shape, const Cluster& cluster, const PcieReach& reach) {
+  if (cluster.intra_kind != IntraNodeKind::Pcie) return 1;
+  if (shape.extent <= 2) return reach.below_switch;
+  const double share =
+      2 * shape.extent <= cluster.devices_per_node ? reach.in_socket : reach.in_host;
+  // Beyond a switch all groups meet in the host.
+  return share / std::max(1, shape.groups_per_node);
+}
+
+/// Latency of a message between nodes beyond the verbs network that NCCL's constants stand for.
+double extra_hop_latency(const Cluster& cluster) {
+  constexpr double kVerbs = 2e-6;
+  return std::max(0.0, cluster.nic_latency.count() - kVerbs);
+}
+
+}  // namespace
+
+double CollectiveModel::Curve::at(double bytes) const {
+  const double z = bytes * seconds_per_byte;
+  return latency + z + (fill > 0 ? fill * z / (z + fill) : 0);
+}
+
+/// Index of the nearest power of two: floor(log2(bytes) + 1/2), for sqrt(2) is about 46341 / 32768.
+int CollectiveModel::octave_of(std::int64_t bytes) {
+  if (bytes < 1) return 0;
+  const auto size = static_cast<std::uint64_t>(bytes);
+  const int floor = static_cast<int>(std::bit_width(size)) - 1;
+  const bool upper =
+      floor >= 15 ? (size >> (floor - 15)) >= 46341 : (size << (15 - floor)) >= 46341;
+  return std::min(floor + (upper ? 1 : 0), kOctaves - 1);
+}
+
+CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster,
+                                 const CollectiveProfile& profile)
+    : ranks_(shape.ranks) {
+  if (ranks_ < 2) return;
+  const NcclModel nccl(shape, cluster, nccl_constants_of(profile, cluster));
+  const FabricOverhead& fabric = fabric_overhead_of(profile, shape, cluster);
+  const NetworkOverhead* network =
+      shape.nodes > 1 ? &network_overhead_of(profile, cluster) : nullptr;
+  const double share = pcie_share(shape, cluster, profile.pcie_reach);
+  const double extra_hop = network != nullptr ? extra_hop_latency(cluster) : 0;
+  for (const Collective operation : kModelled) {
+    price(operation, nccl, network, share, extra_hop, fabric, profile);
+  }
+  price_exchanges(link_rates(shape, cluster, nccl_constants_of(profile, cluster)), shape, cluster,
+                  network, share, extra_hop, fabric, profile);
+  spread_ = network != nullptr ? std::max(fabric.spread, network->spread) : fabric.spread;
+  const bool like_measured = network == nullptr || (network->measured && shape.nodes == 2);
+  provenance_ = like_measured ? Provenance::Interpolated : Provenance::Extrapolated;
+}
+
+void CollectiveModel::price(Collective operation, const NcclModel& nccl,
+                            const NetworkOverhead* network, double link_share, double extra_hop,
+                            const FabricOverhead& fabric, const CollectiveProfile& profile) {
+  Chosen& chosen = chosen_[index(operation)];
+  const auto candidates = nccl.candidates(operation);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const NcclCandidate& one = candidates[i];
+    const bool ll = one.protocol == Protocol::Ll;
+    const bool in_switch = one.algorithm == Algorithm::Nvls || one.algorithm == Algorithm::NvlsTree;
+    Curve& curve = chosen.curves[i];
+    curve.algorithm = one.algorithm;
+    curve.protocol = one.protocol;
+    curve.channels = one.channels;
+    curve.latency = one.base + one.network + fabric.call + one.network_steps * extra_hop;
+    curve.seconds_per_byte = one.physical_seconds_per_byte / link_share;
+    if (in_switch) {
+      curve.latency += one.hops + profile.nvls_call;
+      curve.seconds_per_byte /= fabric.efficiency;
+      curve.fill = profile.nvls_fill;
+    } else if (ll) {
+      curve.latency += fabric.ll_hop_scale * one.hops;
+      curve.seconds_per_byte *= (1 + profile.ll_own_piece / one.steps) / fabric.ll_speed;
+    } else {
+      curve.latency += fabric.block_call + profile.block_hop_scale * one.hops;
+      curve.seconds_per_byte *= (1 + profile.own_piece / one.steps) / fabric.efficiency;
+      curve.fill = fabric.fill;
+    }
+    if (network != nullptr) {
+      curve.latency += network->call;
+      curve.seconds_per_byte /= network->efficiency;
+      if (!ll) curve.fill += network->fill;
+    }
+  }
+  double reached = 0;
+  for (int octave = 0; octave < kOctaves; ++octave) {
+    const std::int64_t size = std::int64_t{1} << octave;
+    Piece& piece = chosen.pieces[static_cast<std::size_t>(octave)];
+    piece.curve = static_cast<unsigned char>(nccl.choose(operation, Bytes{size}).candidate);
+    piece.least = reached;
+    const double end = static_cast<double>(size) * std::sqrt(2.0);
+    reached = std::max(reached, chosen.curves[piece.curve].at(end));
+  }
+}
+
+void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& shape,
+                                      const Cluster& cluster, const NetworkOverhead* network,
+                                      double link_share, double extra_hop,
+                                      const FabricOverhead& fabric,
+                                      const CollectiveProfile& profile) {
+  const NcclConstants& constants = nccl_constants_of(profile, cluster);
+  const double base = constants.base_latency[static_cast<std::size_t>(Algorithm::Ring)]
+                                            [static_cast<std::size_t>(Protocol::Ll)] +
+                      fabric.call;
+  const double n = shape.ranks;
+  const double k = shape.ranks_per_node;
+  const double inside = rates.device * link_share * fabric.exchange_efficiency;
+  const double exit = network == nullptr ? 0
+                                         : std::min(node_exit_bandwidth(shape, cluster).rate,
+                                                    rates.nics * rates.nic) *
+                                               network->efficiency;
+  for (const Collective operation : {Collective::AllToAll, Collective::SendReceive}) {
+    const bool all = operation == Collective::AllToAll;
+    const double peers = all ? n - 1 : 1;
+    const double own_piece = 1 + profile.exchange_own_piece / peers;
+    double latency = base + (all ? fabric.exchange_call : fabric.send_call);
+    double per_byte = (all ? peers / n : 1.0) * own_piece / inside;
+    if (network != nullptr) {
+      latency += network->call + extra_hop + constants.hop_latency[2][1][0];
+      if (all) {
+        latency += (n - k) * profile.exchange_peer;
+        per_byte = std::max((k - 1) / n * own_piece / inside, (n - k) / n * k / exit);
+      } else {
+        per_byte = 1 / exit;
+      }
+    }
+    // Small messages carry a flag in every 8 bytes and go to all peers at once.
+    const double small_per_byte = 1 / (fabric.exchange_ll_bytes_per_second * (all ? n : 1.0));
+    auto& [small, large] = exchanges_[all ? 0 : 1];
+    small = {latency, std::max(2 * per_byte, small_per_byte), 0, Algorithm::Ring, Protocol::Ll, 1};
+    large = {latency + fabric.exchange_block,
+             per_byte,
+             fabric.exchange_fill,
+             Algorithm::Ring,
+             Protocol::Simple,
+             1};
+    if (network != nullptr) large.fill += all ? network->fill : 0;
+  }
+}
+
+const CollectiveModel::Curve& CollectiveModel::exchange_curve(Collective operation,
+                                                              double bytes) const {
+  const auto& [small, large] = exchanges_[operation == Collective::AllToAll ? 0 : 1];
+  return small.at(bytes) <= large.at(bytes) ? small : large;
+}
+
+Seconds CollectiveModel::time(Collective operation, Bytes bytes) const {
+  if (ranks_ < 2) return Seconds{0};
+  const double size = static_cast<double>(bytes.count);
+  if (index(operation) >= chosen_.size()) {
+    return Seconds{exchange_curve(operation, size).at(size)};
+  }
+  const Chosen& chosen = chosen_[index(operation)];
+  const Piece& piece = chosen.pieces[static_cast<std::size_t>(octave_of(bytes.count))];
+  return Seconds{std::max(piece.least, chosen.curves[piece.curve].at(size))};
+}
+
+Estimate CollectiveModel::estimate(Collective operation, Bytes bytes) const {
+  return {time(operation, bytes), ranks_ < 2 ? 0 : spread_, provenance_};
+}
+
+CollectiveChoice CollectiveModel::explain(Collective operation, Bytes bytes) const {
+  CollectiveChoice out;
+  out.time = time(operation, bytes);
+  if (ranks_ < 2) return out;
+  const bool exchange = index(operation) >= chosen_.size();
+  const double size = static_cast<double>(bytes.count);
+  const Curve& curve =
+      exchange ? exchange_curve(operation, size)
+               : chosen_[index(operation)]
+                     .curves[chosen_[index(operation)]
+                                 .pieces[static_cast<std::size_t>(octave_of(bytes.count))]
+                                 .curve];
+  out.algorithm = exchange ? "pairwise" : name(curve.algorithm);
+  out.protocol = name(curve.protocol);
+  out.channels = curve.channels;
+  out.latency = std::min(out.time, Seconds{curve.latency});
+  const Seconds beyond = out.time - out.latency;
+  out.bandwidth =
+      beyond.count() > 0 ? bytes / beyond : profiles::BytesPerSecond{1 / curve.seconds_per_byte};
+  return out;
+}
+
+Estimate collective_time(Collective operation, Bytes bytes, const GroupShape& shape,
+                         const Cluster& cluster) {
+  return CollectiveModel(shape, cluster).estimate(operation, bytes);
+}
+
+CollectiveChoice explain_collective(Collective operation, Bytes bytes, const GroupShape& shape,
+                                    const Cluster& cluster) {
+  return CollectiveModel(shape, cluster).explain(operation, bytes);
+}
+
+}  // namespace meshplan::planner

@@ -1,0 +1,85 @@
+#pragma once
+#include <array>
+#include <string_view>
+
+#include "planner/cluster/group_shape.h"
+#include "planner/cost/collective/collective.h"
+#include "planner/cost/collective/collective_profile.h"
+#include "planner/cost/collective/nccl_model.h"
+#include "planner/cost/estimate.h"
+#include "profiles/cluster.h"
+#include "profiles/units.h"
+
+namespace meshplan::planner {
+
+/// What the time of a call is made of.
+struct CollectiveChoice {
+  std::string_view algorithm;  ///< "ring", "tree", "nvls", "nvls_tree"; "pairwise" of exchanges
+  std::string_view protocol;   ///< "LL", "LL128", "Simple"
+  int channels = 0;
+  profiles::Seconds latency{0};          ///< whatever the bytes
+  profiles::BytesPerSecond bandwidth{};  ///< bytes of the call over the time beyond the latency
+  profiles::Seconds time{0};
+};
+
+/// Times of collectives on groups of one shape: NCCL's own choice of algorithm and protocol
+/// (nccl_model.h) at the bandwidth that the links give, plus what NCCL's estimate leaves out
+/// (collective_profile.h). NCCL chooses here for the nearest power of two of the bytes, so that a
+/// time is a few operations on stored figures; more bytes never take less time.
+///
+/// Bytes are counted as nccl-tests does: all-reduce, broadcast, send/receive the buffer; all-gather
+/// and reduce-scatter the full (gathered) buffer; all-to-all what one rank sends in all.
+class CollectiveModel {
+ public:
+  CollectiveModel(const GroupShape& shape, const profiles::Cluster& cluster,
+                  const CollectiveProfile& profile = shipped_collective_profile());
+
+  /// Zero for a group of one rank. No bytes cost the latency.
+  [[nodiscard]] profiles::Seconds time(Collective operation, profiles::Bytes bytes) const;
+  [[nodiscard]] Estimate estimate(Collective operation, profiles::Bytes bytes) const;
+  [[nodiscard]] CollectiveChoice explain(Collective operation, profiles::Bytes bytes) const;
+
+ private:
+  /// t = latency + z + fill z / (z + fill), z = bytes * seconds_per_byte.
+  struct Curve {
+    double latency = 0, seconds_per_byte = 0, fill = 0;
+    Algorithm algorithm = Algorithm::Ring;
+    Protocol protocol = Protocol::Simple;
+    int channels = 0;
+    [[nodiscard]] double at(double bytes) const;
+  };
+  /// The curve that NCCL's choice follows between two half-powers of two.
+  struct Piece {
+    double least = 0;  ///< what the pieces before it reached
+    unsigned char curve = 0;
+  };
+  static constexpr int kOctaves = 48;
+  struct Chosen {
+    std::array<Curve, 7> curves;
+    std::array<Piece, kOctaves> pieces;
+  };
+
+  [[nodiscard]] static int octave_of(std::int64_t bytes);
+  void price(Collective operation, const NcclModel& nccl, const NetworkOverhead* network,
+             double link_share, double extra_hop, const FabricOverhead& fabric,
+             const CollectiveProfile& profile);
+  void price_exchanges(const LinkRates& rates, const GroupShape& shape,
+                       const profiles::Cluster& cluster, const NetworkOverhead* network,
+                       double link_share, double extra_hop, const FabricOverhead& fabric,
+                       const CollectiveProfile& profile);
+  [[nodiscard]] const Curve& exchange_curve(Collective operation, double bytes) const;
+
+  int ranks_ = 1;
+  double spread_ = 0;
+  Provenance provenance_ = Provenance::Extrapolated;
+  std::array<Chosen, 4> chosen_;                   ///< by operation that NCCL models
+  std::array<std::array<Curve, 2>, 2> exchanges_;  ///< all-to-all, send/receive: small, large
+};
+
+/// The same for one call.
+Estimate collective_time(Collective operation, profiles::Bytes bytes, const GroupShape& shape,
+                         const profiles::Cluster& cluster);
+CollectiveChoice explain_collective(Collective operation, profiles::Bytes bytes,
+                                    const GroupShape& shape, const profiles::Cluster& cluster);
+
+}  // namespace meshplan::planner

@@ -1,0 +1,132 @@
+#include "planner/cost/collective/collective_profile.h"
+
+#include "profiles/input_error.h"
+#include "profiles/nearest_name.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Cluster;
+using profiles::IntraNodeKind;
+using profiles::JsonNode;
+
+FabricOverhead read_fabric(const JsonNode& node) {
+  node.refuse_unknown_keys({"call_seconds", "ll_hop_scale", "ll_speed", "block_call_seconds",
+                            "efficiency", "fill_seconds", "exchange_call_seconds",
+                            "send_call_seconds", "exchange_block_seconds",
+                            "exchange_ll_bytes_per_second", "exchange_efficiency",
+                            "exchange_fill_seconds", "spread", "source"});
+  FabricOverhead out;
+  out.call = node.at("call_seconds").number();
+  out.ll_hop_scale = node.at("ll_hop_scale").positive_number();
+  out.ll_speed = node.at("ll_speed").positive_number();
+  out.block_call = node.at("block_call_seconds").number();
+  out.efficiency = node.at("efficiency").positive_number();
+  out.fill = node.at("fill_seconds").number();
+  out.exchange_call = node.at("exchange_call_seconds").number();
+  out.send_call = node.at("send_call_seconds").number();
+  out.exchange_block = node.at("exchange_block_seconds").number();
+  out.exchange_ll_bytes_per_second = node.at("exchange_ll_bytes_per_second").positive_number();
+  out.exchange_efficiency = node.at("exchange_efficiency").positive_number();
+  out.exchange_fill = node.at("exchange_fill_seconds").number();
+  out.spread = node.at("spread").positive_number();
+  return out;
+}
+
+NetworkOverhead read_network(const JsonNode& node) {
+  node.refuse_unknown_keys(
+      {"call_seconds", "efficiency", "fill_seconds", "spread", "measured", "source"});
+  NetworkOverhead out;
+  out.call = node.at("call_seconds").number();
+  out.efficiency = node.at("efficiency").positive_number();
+  out.fill = node.at("fill_seconds").number();
+  out.spread = node.at("spread").positive_number();
+  out.measured = node.at("measured").boolean();
+  return out;
+}
+
+/// Entry `name` of `entries`; `what` says what is missing otherwise.
+template <typename T>
+const T& entry(const std::map<std::string, T>& entries, const std::string& name,
+               const std::string& what) {
+  const auto found = entries.find(name);
+  if (found != entries.end()) return found->second;
+  std::vector<std::string> known;
+  for (const auto& [key, value] : entries) known.push_back(key);
+  throw profiles::InputError("profile of collectives", what,
+                             "'" + name + "'" + profiles::did_you_mean(name, known));
+}
+
+std::string generation_name(int capability) {
+  if (capability < 80) return "volta";
+  if (capability < 90) return "ampere";
+  return capability < 100 ? "hopper" : "blackwell";
+}
+
+}  // namespace
+
+CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
+  const auto node = files.find("collectives/overheads");
+  if (!node) throw profiles::InputError("profile of collectives", "collectives/overheads", "none");
+  node->require_schema("collectives");
+  node->refuse_unknown_keys({"schema", "source", "method", "own_piece_steps", "ll_own_piece_steps",
+                             "exchange_own_piece_steps", "block_hop_scale", "nvls_call_seconds",
+                             "nvls_fill_seconds", "exchange_peer_seconds", "pcie_reach", "fabrics",
+                             "networks"});
+  CollectiveProfile out;
+  out.own_piece = node->at("own_piece_steps").number();
+  out.ll_own_piece = node->at("ll_own_piece_steps").number();
+  out.exchange_own_piece = node->at("exchange_own_piece_steps").number();
+  out.block_hop_scale = node->at("block_hop_scale").positive_number();
+  out.nvls_call = node->at("nvls_call_seconds").number();
+  out.nvls_fill = node->at("nvls_fill_seconds").number();
+  out.exchange_peer = node->at("exchange_peer_seconds").number();
+  const JsonNode reach = node->at("pcie_reach");
+  reach.refuse_unknown_keys({"below_switch", "in_socket", "in_host", "source"});
+  out.pcie_reach = {reach.at("below_switch").positive_number(),
+                    reach.at("in_socket").positive_number(), reach.at("in_host").positive_number()};
+  for (const auto& [name, fabric] : node->at("fabrics").members()) {
+    out.fabrics.emplace(name, read_fabric(fabric));
+  }
+  for (const auto& [name, network] : node->at("networks").members()) {
+    out.networks.emplace(name, read_network(network));
+  }
+  for (const std::string& file : files.names("collectives")) {
+    if (!file.starts_with("nccl-")) continue;
+    const std::string version = file.substr(5);
+    out.nccl.emplace(version, load_nccl_constants(version, files));
+  }
+  return out;
+}
+
+const CollectiveProfile& shipped_collective_profile() {
+  static const CollectiveProfile kProfile = load_collective_profile(profiles::DataFiles());
+  return kProfile;
+}
+
+const NcclConstants& nccl_constants_of(const CollectiveProfile& profile, const Cluster& cluster) {
+  return entry(profile.nccl, cluster.nccl_version, "an NCCL version with constants");
+}
+
+const FabricOverhead& fabric_overhead_of(const CollectiveProfile& profile, const GroupShape& shape,
+                                         const Cluster& cluster) {
+  std::string name = generation_name(cluster.device.compute_capability);
+  if (cluster.intra_kind == IntraNodeKind::SharedMemory) {
+    name = "shared-memory";
+  } else if (cluster.intra_kind == IntraNodeKind::Pcie || shape.nvlink_domains > 1) {
+    name = "pcie";
+  }
+  return entry(profile.fabrics, name, "overheads of this kind of node");
+}
+
+const NetworkOverhead& network_overhead_of(const CollectiveProfile& profile,
+                                           const Cluster& cluster) {
+  const std::string kind(profiles::name(cluster.inter_kind));
+  const std::string own = kind + "/" + generation_name(cluster.device.compute_capability);
+  if (const auto found = profile.networks.find(own); found != profile.networks.end()) {
+    return found->second;
+  }
+  return entry(profile.networks, kind, "overheads of this kind of network");
+}
+
+}  // namespace meshplan::planner

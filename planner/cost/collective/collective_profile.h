@@ -1,0 +1,78 @@
+#pragma once
+#include <map>
+#include <string>
+
+#include "planner/cluster/group_shape.h"
+#include "planner/cost/collective/nccl_constants.h"
+#include "profiles/cluster.h"
+#include "profiles/data_files.h"
+#include "profiles/json_node.h"
+
+namespace meshplan::planner {
+
+/// What calls on one kind of node take beyond NCCL's own estimate. Seconds; scales are factors.
+///
+///   t = NCCL's base + call + scale * NCCL's hops + z + fill z / (z + fill)
+///   z = bytes / bandwidth * (1 + own_piece / steps)
+///
+/// fill: until the pipeline of pieces is full, a call runs at half the speed; that costs at most
+/// `fill`. own_piece: each rank also copies its own piece once, which takes a part of a step, and
+/// is why few ranks do not reach the bandwidth of many.
+struct FabricOverhead {
+  double call = 0;          ///< on NCCL's base latency; may be negative
+  double ll_hop_scale = 1;  ///< of LL's hops
+  double ll_speed = 1;      ///< LL's bandwidth over NCCL's cap of it
+  double block_call = 0;    ///< more of LL128 and Simple
+  double efficiency = 1;    ///< of the links under LL128 and Simple
+  double fill = 0;
+  double exchange_call = 0;                   ///< all-to-all, on the base of a ring call
+  double send_call = 0;                       ///< send/receive, the same
+  double exchange_block = 0;                  ///< more of their large messages
+  double exchange_ll_bytes_per_second = 1e9;  ///< of one peer's small message
+  double exchange_efficiency = 1;
+  double exchange_fill = 0;
+  double spread = 0.3;  ///< standard deviation of ln(measured / predicted)
+};
+
+/// What calls over one kind of network take more.
+struct NetworkOverhead {
+  double call = 0;        ///< seconds, once a call
+  double efficiency = 1;  ///< of the NICs
+  double fill = 0;        ///< seconds, as of FabricOverhead
+  double spread = 0.3;
+  bool measured = false;  ///< fitted; else taken over from a kind like it
+};
+
+/// Part of a PCIe link that a group gets, by how far its ranks on a node are apart: peer-to-peer
+/// works below one switch; beyond, the data go through host memory, then between sockets.
+struct PcieReach {
+  double below_switch = 1, in_socket = 1, in_host = 1;
+};
+
+/// Everything that a time needs besides the cluster: NCCL's constants and our overheads.
+struct CollectiveProfile {
+  std::map<std::string, NcclConstants> nccl;  ///< by version
+  std::map<std::string, FabricOverhead> fabrics;
+  std::map<std::string, NetworkOverhead> networks;
+  PcieReach pcie_reach;
+  double own_piece = 0, ll_own_piece = 0, exchange_own_piece = 0;
+  double block_hop_scale = 1;           ///< of the hops of LL128 and Simple
+  double nvls_call = 0, nvls_fill = 0;  ///< of algorithms that reduce in the switch
+  double exchange_peer = 0;             ///< seconds, for each peer on another node
+};
+
+/// The overheads of profiles/data/collectives/overheads.json, or of another file of that form, and
+/// every version of NCCL's constants among `files`.
+CollectiveProfile load_collective_profile(const profiles::DataFiles& files);
+/// That of the files in the binary; read once.
+const CollectiveProfile& shipped_collective_profile();
+
+/// The entries that fit a group; refuses a profile that lacks them.
+const NcclConstants& nccl_constants_of(const CollectiveProfile& profile,
+                                       const profiles::Cluster& cluster);
+const FabricOverhead& fabric_overhead_of(const CollectiveProfile& profile, const GroupShape& shape,
+                                         const profiles::Cluster& cluster);
+const NetworkOverhead& network_overhead_of(const CollectiveProfile& profile,
+                                           const profiles::Cluster& cluster);
+
+}  // namespace meshplan::planner

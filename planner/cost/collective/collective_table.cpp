@@ -1,0 +1,45 @@
+#include "planner/cost/collective/collective_table.h"
+
+#include <cstdint>
+
+#include "profiles/csv.h"
+#include "profiles/nearest_name.h"
+
+namespace meshplan::planner {
+
+std::vector<MeasuredCollective> read_collective_table(const std::string& path) {
+  using profiles::CsvTable;
+  const CsvTable table =
+      CsvTable::read_file(path, {"op", "bytes", "ranks", "nodes", "cluster", "seconds"});
+  const CsvTable::Column op = table.column("op");
+  const CsvTable::Column bytes = table.column("bytes");
+  const CsvTable::Column ranks = table.column("ranks");
+  const CsvTable::Column nodes = table.column("nodes");
+  const CsvTable::Column cluster = table.column("cluster");
+  const CsvTable::Column seconds = table.column("seconds");
+  constexpr std::int64_t kMostBytes = std::int64_t{1} << 46;
+  constexpr std::int64_t kMostRanks = 10'000'000;
+
+  std::vector<MeasuredCollective> out;
+  out.reserve(table.rows());
+  for (std::size_t row = 0; row < table.rows(); ++row) {
+    MeasuredCollective one;
+    const auto operation = collective_from(table.text(row, op));
+    if (!operation) {
+      std::vector<std::string> known;
+      for (int i = 0; i < kCollectives; ++i) known.emplace_back(name(static_cast<Collective>(i)));
+      table.refuse(row, op, "a collective" + profiles::did_you_mean(table.text(row, op), known));
+    }
+    one.operation = *operation;
+    one.bytes = {table.integer(row, bytes, 0, kMostBytes)};
+    one.ranks = static_cast<int>(table.integer(row, ranks, 1, kMostRanks));
+    one.nodes = static_cast<int>(table.integer(row, nodes, 1, one.ranks));
+    one.cluster = table.text(row, cluster);
+    one.time = profiles::Seconds{table.positive_number(row, seconds)};
+    one.where = table.where(row);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+}  // namespace meshplan::planner
