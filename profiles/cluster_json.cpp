@@ -60,7 +60,7 @@ Seconds usual_latency(InterNodeKind kind) {
   return 20_us;
 }
 
-/// NICs of a node whose network kind is stated but not its size: two 100 Gb/s ports of Ethernet;
+/// NICs of a node whose network kind is stated but not its size: a 100 Gb/s port of Ethernet;
 /// a cloud's network as its instances have it; else one NIC a device, of the device's generation.
 struct Nics {
   int per_node;
@@ -70,7 +70,7 @@ Nics usual_nics(InterNodeKind kind, const Device& device, int devices_per_node) 
   const bool hopper_or_later = device.compute_capability >= 90;
   switch (kind) {
     case InterNodeKind::Ethernet:
-      return {2, {12.5e9}};
+      return {1, {12.5e9}};
     case InterNodeKind::Efa:
       return hopper_or_later ? Nics{32, {12.5e9}} : Nics{4, {12.5e9}};
     case InterNodeKind::Tcpxo:

@@ -85,14 +85,15 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl,
     curve.latency = one.base + one.network + fabric.call + one.network_steps * extra_hop;
     curve.seconds_per_byte = one.physical_seconds_per_byte / link_share;
     if (in_switch) {
-      curve.latency += one.hops + profile.nvls_call;
+      curve.latency += one.hop_count * one.hop + profile.nvls_call;
       curve.seconds_per_byte /= fabric.efficiency;
       curve.fill = profile.nvls_fill;
     } else if (ll) {
-      curve.latency += fabric.ll_hop_scale * one.hops;
+      curve.latency += one.hop_count * std::max(fabric.ll_hop_scale * one.hop, one.hop_floor);
       curve.seconds_per_byte *= (1 + profile.ll_own_piece / one.steps) / fabric.ll_speed;
     } else {
-      curve.latency += fabric.block_call + profile.block_hop_scale * one.hops;
+      curve.latency += fabric.block_call +
+                       one.hop_count * std::max(profile.block_hop_scale * one.hop, one.hop_floor);
       curve.seconds_per_byte *= (1 + profile.own_piece / one.steps) / fabric.efficiency;
       curve.fill = fabric.fill;
     }
@@ -132,13 +133,13 @@ void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& 
   for (const Collective operation : {Collective::AllToAll, Collective::SendReceive}) {
     const bool all = operation == Collective::AllToAll;
     const double peers = all ? n - 1 : 1;
-    const double own_piece = 1 + profile.exchange_own_piece / peers;
+    const double own_piece = all ? 1 + fabric.exchange_own_piece / peers : 1;
     double latency = base + (all ? fabric.exchange_call : fabric.send_call);
     double per_byte = (all ? peers / n : 1.0) * own_piece / inside;
     if (network != nullptr) {
-      latency += network->call + extra_hop + constants.hop_latency[2][1][0];
+      latency += extra_hop + constants.hop_latency[2][1][0];
       if (all) {
-        latency += (n - k) * profile.exchange_peer;
+        latency += network->call + (n - k) * profile.exchange_peer;
         per_byte = std::max((k - 1) / n * own_piece / inside, (n - k) / n * k / exit);
       } else {
         per_byte = 1 / exit;

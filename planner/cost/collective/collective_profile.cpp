@@ -11,11 +11,11 @@ using profiles::IntraNodeKind;
 using profiles::JsonNode;
 
 FabricOverhead read_fabric(const JsonNode& node) {
-  node.refuse_unknown_keys({"call_seconds", "ll_hop_scale", "ll_speed", "block_call_seconds",
-                            "efficiency", "fill_seconds", "exchange_call_seconds",
-                            "send_call_seconds", "exchange_block_seconds",
-                            "exchange_ll_bytes_per_second", "exchange_efficiency",
-                            "exchange_fill_seconds", "spread", "source"});
+  node.refuse_unknown_keys(
+      {"call_seconds", "ll_hop_scale", "ll_speed", "block_call_seconds", "efficiency",
+       "fill_seconds", "exchange_call_seconds", "send_call_seconds", "exchange_block_seconds",
+       "exchange_ll_bytes_per_second", "exchange_efficiency", "exchange_fill_seconds",
+       "exchange_own_piece_steps", "spread", "source"});
   FabricOverhead out;
   out.call = node.at("call_seconds").number();
   out.ll_hop_scale = node.at("ll_hop_scale").positive_number();
@@ -29,6 +29,7 @@ FabricOverhead read_fabric(const JsonNode& node) {
   out.exchange_ll_bytes_per_second = node.at("exchange_ll_bytes_per_second").positive_number();
   out.exchange_efficiency = node.at("exchange_efficiency").positive_number();
   out.exchange_fill = node.at("exchange_fill_seconds").number();
+  out.exchange_own_piece = node.at("exchange_own_piece_steps").number();
   out.spread = node.at("spread").positive_number();
   return out;
 }
@@ -70,13 +71,11 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   if (!node) throw profiles::InputError("profile of collectives", "collectives/overheads", "none");
   node->require_schema("collectives");
   node->refuse_unknown_keys({"schema", "source", "method", "own_piece_steps", "ll_own_piece_steps",
-                             "exchange_own_piece_steps", "block_hop_scale", "nvls_call_seconds",
-                             "nvls_fill_seconds", "exchange_peer_seconds", "pcie_reach", "fabrics",
-                             "networks"});
+                             "block_hop_scale", "nvls_call_seconds", "nvls_fill_seconds",
+                             "exchange_peer_seconds", "pcie_reach", "fabrics", "networks"});
   CollectiveProfile out;
   out.own_piece = node->at("own_piece_steps").number();
   out.ll_own_piece = node->at("ll_own_piece_steps").number();
-  out.exchange_own_piece = node->at("exchange_own_piece_steps").number();
   out.block_hop_scale = node->at("block_hop_scale").positive_number();
   out.nvls_call = node->at("nvls_call_seconds").number();
   out.nvls_fill = node->at("nvls_fill_seconds").number();

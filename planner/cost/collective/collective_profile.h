@@ -31,6 +31,7 @@ struct FabricOverhead {
   double exchange_ll_bytes_per_second = 1e9;  ///< of one peer's small message
   double exchange_efficiency = 1;
   double exchange_fill = 0;
+  double exchange_own_piece = 0;
   double spread = 0.3;  ///< standard deviation of ln(measured / predicted)
 };
 
@@ -55,7 +56,7 @@ struct CollectiveProfile {
   std::map<std::string, FabricOverhead> fabrics;
   std::map<std::string, NetworkOverhead> networks;
   PcieReach pcie_reach;
-  double own_piece = 0, ll_own_piece = 0, exchange_own_piece = 0;
+  double own_piece = 0, ll_own_piece = 0;
   double block_hop_scale = 1;           ///< of the hops of LL128 and Simple
   double nvls_call = 0, nvls_fill = 0;  ///< of algorithms that reduce in the switch
   double exchange_peer = 0;             ///< seconds, for each peer on another node

@@ -97,14 +97,14 @@ void NcclModel::add_rings(Collective operation, const NcclConstants& constants) 
       return rate;
     };
     out.base = constants.base_latency[index(Algorithm::Ring)][p];
+    out.hop_count = out.steps - out.network_steps;
     if (operation == Collective::Broadcast) {
       const Algorithm way = protocol == Protocol::Simple ? Algorithm::Tree : Algorithm::Ring;
-      out.hops = (out.steps - out.network_steps) * hop[index(way)][p];
+      out.hop = hop[index(way)][p];
       out.network = out.network_steps * net[index(way)][p];
     } else {
-      const double overhead = host_overhead_ * (protocol == Protocol::Simple ? 3 : 1);
-      out.hops =
-          (out.steps - out.network_steps) * std::max(hop[index(Algorithm::Ring)][p], overhead);
+      out.hop = hop[index(Algorithm::Ring)][p];
+      out.hop_floor = host_overhead_ * (protocol == Protocol::Simple ? 3 : 1);
       out.network = out.network_steps * net[index(net_algorithm)][p];
     }
     out.seconds_per_byte = out.steps / (shape_.ranks * bus(believed));
@@ -145,7 +145,8 @@ void NcclModel::add_trees(const NcclConstants& constants) {
     };
     out.base = constants.base_latency[tree][p];
     const double per_node = static_cast<double>(shape_.ranks) / nodes;
-    out.hops = 2 * (per_node - 1) * hop[tree][p];
+    out.hop_count = 2 * (per_node - 1);
+    out.hop = hop[tree][p];
     out.network = out.network_steps * constants.hop_latency[index(Medium::Network)][tree][p];
     out.seconds_per_byte = 2 / bus(believed);
     out.physical_seconds_per_byte = 2 / bus(physical);
@@ -179,7 +180,8 @@ void NcclModel::add_nvls(Collective operation, const NcclConstants& constants) {
     return heads * rate;
   };
   const std::size_t a = index(out.algorithm);
-  out.hops = constants.hop_latency[index(Medium::NvLink)][a][p];
+  out.hop_count = 1;
+  out.hop = constants.hop_latency[index(Medium::NvLink)][a][p];
   if (nodes > 1) {
     out.network_steps = 2 * floor_log2(nodes);
     out.network = out.network_steps * constants.hop_latency[index(Medium::Network)][a][p];
@@ -199,8 +201,7 @@ NcclModel::Corrected NcclModel::corrected(const NcclCandidate& candidate, Collec
                                           std::int64_t bytes) const {
   Corrected out{candidate.latency(), candidate.seconds_per_byte};
   if (operation != Collective::AllReduce || bytes < 64) return out;
-  const int octave =
-      static_cast<int>(std::bit_width(static_cast<std::uint64_t>(bytes) / 64)) - 1;
+  const int octave = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(bytes) / 64)) - 1;
   const auto& factors = tree_correction_[index(candidate.protocol)];
   if (candidate.algorithm == Algorithm::Tree && octave < 23) {
     out.seconds_per_byte /= factors[static_cast<std::size_t>(octave)];

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <span>
@@ -18,20 +19,24 @@ std::string_view name(Protocol protocol);    ///< "LL", "LL128", "Simple"
 
 /// One algorithm with one protocol for one operation on one group.
 ///
-///   t = base + hops + network + bytes * seconds_per_byte
+///   t = base + hop_count * max(hop, hop_floor) + network + bytes * seconds_per_byte
 struct NcclCandidate {
   Algorithm algorithm = Algorithm::Ring;
   Protocol protocol = Protocol::Simple;
   int channels = 1;
-  double base = 0;     ///< seconds, of a call
-  double hops = 0;     ///< seconds, of the steps inside nodes
-  double network = 0;  ///< seconds, of the steps between nodes
+  double base = 0;       ///< seconds, of a call
+  double hop_count = 0;  ///< steps inside nodes
+  double hop = 0;        ///< seconds of one, by its links
+  double hop_floor = 0;  ///< seconds of one at least: the host's work while the network is used
+  double network = 0;    ///< seconds, of the steps between nodes
   int network_steps = 0;
   double steps = 1;                      ///< in which the operation moves its pieces
   double seconds_per_byte = 0;           ///< at the bandwidth that NCCL believes
   double physical_seconds_per_byte = 0;  ///< at the bandwidth of the links, contention included
 
-  [[nodiscard]] double latency() const { return base + hops + network; }
+  [[nodiscard]] double latency() const {
+    return base + hop_count * std::max(hop, hop_floor) + network;
+  }
 };
 
 /// NCCL's tuning model: which algorithm and protocol it runs for a call on a group, and the time it

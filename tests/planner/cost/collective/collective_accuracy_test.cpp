@@ -1,0 +1,82 @@
+// Accuracy on recorded collectives. The constants of overheads.json were fitted on the groups
+// (cluster, op, ranks, nodes) for which fitted() holds; the others are only predicted.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "planner/cost/collective/collective_model.h"
+#include "planner/cost/collective/collective_table.h"
+#include "profiles/cluster_json.h"
+
+namespace meshplan::planner {
+namespace {
+
+/// A fixed half of the groups: one bit of FNV-1a. The seed was chosen so that each kind of network
+/// that has one group only, and each number of ranks of the PCIe hosts, is among the fitted.
+bool fitted(const MeasuredCollective& row) {
+  const std::string key = "18468/" + row.cluster + "/" + std::string(name(row.operation)) + "/" +
+                          std::to_string(row.ranks) + "/" + std::to_string(row.nodes);
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const unsigned char c : key) hash = (hash ^ c) * 0x100000001b3;
+  return (hash >> 17) % 2 == 0;
+}
+
+struct Errors {
+  std::vector<double> absolute;
+  [[nodiscard]] double mean() const {
+    double sum = 0;
+    for (const double error : absolute) sum += error;
+    return sum / static_cast<double>(absolute.size());
+  }
+  [[nodiscard]] double median() {
+    std::sort(absolute.begin(), absolute.end());
+    return absolute[absolute.size() / 2];
+  }
+};
+
+TEST(CollectiveAccuracy, HoldsOnTheHalfThatWasNotFitted) {
+  const char* data = std::getenv("MESHPLAN_DATA");
+  if (data == nullptr) GTEST_SKIP() << "MESHPLAN_DATA names no folder of recorded data";
+  const profiles::DataFiles files;
+  const auto document = profiles::JsonNode::read_file(std::string(data) + "/clusters.json");
+  const auto clusters = read_cluster_table(document.at("clusters"), files);
+
+  std::map<std::string, Errors> by_cluster;
+  Errors fit, other, nvswitch;
+  for (const MeasuredCollective& row :
+       read_collective_table(std::string(data) + "/collectives.csv")) {
+    const profiles::Cluster& cluster = clusters.at(row.cluster);
+    const GroupShape shape = lone_group(row.ranks, row.nodes, cluster);
+    const profiles::Seconds predicted =
+        collective_time(row.operation, row.bytes, shape, cluster).time;
+    const double error = std::abs(predicted / row.time - 1);
+    (fitted(row) ? fit : other).absolute.push_back(error);
+    by_cluster[row.cluster + (fitted(row) ? " (fitted)" : "")].absolute.push_back(error);
+    if (!fitted(row) && cluster.intra_kind == profiles::IntraNodeKind::NvSwitch &&
+        shape.nodes == 1) {
+      nvswitch.absolute.push_back(error);
+    }
+  }
+  for (auto& [name, errors] : by_cluster) {
+    std::printf("%-32s %5zu rows, mean %5.1f%%, median %5.1f%%\n", name.c_str(),
+                errors.absolute.size(), 100 * errors.mean(), 100 * errors.median());
+  }
+  std::printf("fitted half: mean %.1f%%, median %.1f%%; other half: mean %.1f%%, median %.1f%%\n",
+              100 * fit.mean(), 100 * fit.median(), 100 * other.mean(), 100 * other.median());
+  EXPECT_LT(fit.mean(), 0.12);
+  EXPECT_LT(fit.median(), 0.06);
+  // Sources that contradict each other on one cluster (L40S, A100, H100: factors of 1.6 to 3) and
+  // hosts that do not reach their links raise the mean far above the median.
+  EXPECT_LT(other.mean(), 0.20);
+  EXPECT_LT(other.median(), 0.09);
+  EXPECT_LT(nvswitch.median(), 0.07);
+}
+
+}  // namespace
+}  // namespace meshplan::planner

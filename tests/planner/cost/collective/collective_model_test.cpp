@@ -1,0 +1,220 @@
+#include "planner/cost/collective/collective_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <cmath>
+
+#include "profiles/cluster_load.h"
+#include "profiles/input_error.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+using profiles::Cluster;
+using profiles::load_cluster;
+using profiles::Seconds;
+using namespace profiles::literals;
+
+const profiles::DataFiles kFiles;
+constexpr Collective kAll[] = {Collective::AllReduce,     Collective::AllGather,
+                               Collective::ReduceScatter, Collective::Broadcast,
+                               Collective::AllToAll,      Collective::SendReceive};
+
+const char* any_preset() {
+  return *rc::gen::element("dgx-a100-80gb", "dgx-h100", "dgx-b200", "gb200-nvl72", "l40s-pcie",
+                           "a100-nvlink-pairs", "aws-p4de-a100", "aws-p5-h100", "gcp-a3mega-h100",
+                           "gh200x4-slingshot", "v100-edr");
+}
+
+TEST(CollectiveModel, OneRankIsFree) {
+  const CollectiveModel model(GroupShape{}, load_cluster("dgx-h100", kFiles));
+  for (const Collective operation : kAll) {
+    EXPECT_EQ(model.time(operation, 1_GiB).count(), 0);
+    EXPECT_EQ(model.estimate(operation, 1_GiB).spread, 0);
+  }
+}
+
+TEST(CollectiveModel, AnyTwoRanksHaveATime) {
+  for (const std::string& name : kFiles.names("clusters")) {
+    const Cluster cluster = load_cluster(name + ":2", kFiles);
+    for (const int nodes : {1, 2}) {
+      const CollectiveModel model(lone_group(2, nodes, cluster), cluster);
+      for (const Collective operation : kAll) {
+        const double nothing = model.time(operation, 0_B).count();
+        const double much = model.time(operation, 1_GiB).count();
+        EXPECT_GT(nothing, 1e-7) << name;
+        EXPECT_LT(nothing, 1e-3) << name;
+        EXPECT_GT(much, nothing) << name;
+        EXPECT_LT(much, 10.0) << name;
+      }
+    }
+  }
+}
+
+TEST(CollectiveModel, LocalhostHasATime) {
+  const Cluster cluster = load_cluster("localhost", kFiles);
+  if (cluster.devices() < 2) GTEST_SKIP() << "one core";
+  const CollectiveModel model(lone_group(2, 1, cluster), cluster);
+  EXPECT_GT(model.time(Collective::AllReduce, 1_MiB).count(), 1e-6);
+}
+
+TEST(CollectiveModel, MoreBytesNeverTakeLessTime) {
+  EXPECT_TRUE(rc::check([] {
+    const Cluster cluster = load_cluster(any_preset(), kFiles);
+    const int nodes = *rc::gen::inRange(1, 9);
+    const int ranks = nodes * *rc::gen::inRange(1, cluster.devices_per_node + 1);
+    const CollectiveModel model(lone_group(ranks, nodes, cluster), cluster);
+    const Collective operation = *rc::gen::elementOf(std::vector<Collective>(kAll, kAll + 6));
+    const auto size = [] {
+      const int octave = *rc::gen::inRange(0, 40);
+      return (std::int64_t{1} << octave) + *rc::gen::inRange<std::int64_t>(0, 1L << octave);
+    };
+    std::int64_t a = size();
+    std::int64_t b = size();
+    if (a > b) std::swap(a, b);
+    RC_ASSERT(model.time(operation, {a}) <= model.time(operation, {b}));
+  }));
+}
+
+/// Every algorithm at the bandwidth of the links: a wider link never makes it slower.
+TEST(NcclCandidates, MoreBandwidthIsNeverSlower) {
+  EXPECT_TRUE(rc::check([] {
+    Cluster cluster = load_cluster(any_preset(), kFiles);
+    const int nodes = *rc::gen::inRange(1, 5);
+    const int ranks = nodes * *rc::gen::inRange(1, cluster.devices_per_node + 1);
+    RC_PRE(ranks > 1);
+    const GroupShape shape = lone_group(ranks, nodes, cluster);
+    const auto constants = load_nccl_constants("2.30", kFiles);
+    const auto fastest = [&](Algorithm algorithm, Protocol protocol) {
+      const NcclModel model(shape, cluster, constants);
+      for (const NcclCandidate& one : model.candidates(Collective::AllReduce)) {
+        if (one.algorithm == algorithm && one.protocol == protocol) {
+          return one.physical_seconds_per_byte;
+        }
+      }
+      return 0.0;
+    };
+    const Algorithm algorithm = *rc::gen::element(Algorithm::Ring, Algorithm::NvlsTree);
+    const Protocol protocol = algorithm == Algorithm::Ring
+                                  ? *rc::gen::element(Protocol::Ll, Protocol::Simple)
+                                  : Protocol::Simple;
+    const double before = fastest(algorithm, protocol);
+    const double factor = 1 + 0.01 * *rc::gen::inRange(1, 300);
+    if (*rc::gen::arbitrary<bool>()) {
+      cluster.nic_bandwidth = factor * cluster.nic_bandwidth;
+    } else {
+      cluster.intra_bandwidth = factor * cluster.intra_bandwidth;
+    }
+    RC_ASSERT(fastest(algorithm, protocol) <= before * (1 + 1e-12));
+  }));
+}
+
+TEST(CollectiveModel, BandwidthIsWithinWhatTheLinksCarry) {
+  EXPECT_TRUE(rc::check([] {
+    const Cluster cluster = load_cluster(any_preset(), kFiles);
+    const int nodes = *rc::gen::inRange(1, 9);
+    const int ranks = nodes * *rc::gen::inRange(1, cluster.devices_per_node + 1);
+    RC_PRE(ranks > 1);
+    const GroupShape shape = lone_group(ranks, nodes, cluster);
+    const CollectiveModel model(shape, cluster);
+    const Bytes bytes = 4_GiB;
+    const double size = static_cast<double>(bytes.count);
+    // Whatever the algorithm: of a gathered buffer each rank receives (n - 1) / n, through its own
+    // links, and a node the part that other nodes hold, through its NICs.
+    const double n = ranks;
+    const double links = std::max(cluster.intra_bandwidth.rate, cluster.pcie_bandwidth.rate);
+    double least =
+        size * (n - 1) / n / (links + cluster.nics_per_node * cluster.nic_bandwidth.rate);
+    if (shape.nodes > 1) {
+      least = std::max(
+          least, size * (shape.nodes - 1) / shape.nodes / node_exit_bandwidth(shape, cluster).rate);
+    }
+    RC_ASSERT(model.time(Collective::AllGather, bytes).count() >= least * 0.999);
+  }));
+}
+
+TEST(CollectiveModel, GroupsThatShareNicsShareTheirBandwidth) {
+  // tp 8 on p4de: 8 data-parallel groups, two on each NIC: twice the time of one alone.
+  const Cluster p4de = load_cluster("aws-p4de-a100:4", kFiles);
+  Layout layout;
+  layout.tp = 8;
+  layout.dp = 4;
+  const GroupShape shared = group_shape(layout, Axis::Dp, p4de);
+  GroupShape alone = shared;
+  alone.groups_per_node = alone.groups_per_nic = 1;
+  const double crowded = CollectiveModel(shared, p4de).time(Collective::AllGather, 4_GiB).count();
+  const double free = CollectiveModel(alone, p4de).time(Collective::AllGather, 4_GiB).count();
+  EXPECT_NEAR(crowded / free, 2.0, 0.02);
+}
+
+TEST(CollectiveModel, OversubscribedSwitchesSlowWholeNodes) {
+  Cluster dgx = load_cluster("dgx-h100:8", kFiles);
+  const GroupShape whole = lone_group(64, 8, dgx);
+  const double flat = CollectiveModel(whole, dgx).time(Collective::AllGather, 8_GiB).count();
+  dgx.oversubscription = 4;
+  const double thin = CollectiveModel(whole, dgx).time(Collective::AllGather, 8_GiB).count();
+  // Four times less than the NICs' 400 GB/s, of which PCIe let 384 through: 384 / 100.
+  EXPECT_NEAR(thin / flat, 3.8, 0.25);
+}
+
+TEST(CollectiveModel, SlowNetworksHaveSlowFirstBytes) {
+  const auto smallest = [](const char* preset) {
+    const Cluster cluster = load_cluster(preset, kFiles);
+    return CollectiveModel(lone_group(16, 2, cluster), cluster).time(Collective::AllReduce, 8_B);
+  };
+  EXPECT_LT(smallest("dgx-h100"), smallest("aws-p5-h100"));
+  EXPECT_LT(smallest("aws-p5-h100"), smallest("gcp-a3mega-h100"));
+  EXPECT_LT(smallest("dgx-a100-80gb"), smallest("aws-p4de-a100"));
+}
+
+TEST(CollectiveModel, ExplainAgreesWithTime) {
+  const Cluster h100 = load_cluster("dgx-h100", kFiles);
+  const CollectiveModel model(lone_group(8, 1, h100), h100);
+  for (const Collective operation : kAll) {
+    for (const Bytes bytes : {1_B, 64_KiB, 1_GiB}) {
+      const CollectiveChoice choice = model.explain(operation, bytes);
+      EXPECT_EQ(choice.time, model.time(operation, bytes));
+      EXPECT_NEAR((choice.latency + bytes / choice.bandwidth).count(), choice.time.count(), 1e-9);
+    }
+  }
+  EXPECT_EQ(model.explain(Collective::AllReduce, 1_GiB).algorithm, "nvls");
+  EXPECT_EQ(model.explain(Collective::SendReceive, 1_GiB).algorithm, "pairwise");
+}
+
+TEST(CollectiveModel, AFewMeasuredTimesOfOthers) {
+  // nccl-tests on 8 x H100 and 2 x 8 A100 as cloud vendors published them; 15%.
+  const Cluster h100 = load_cluster("dgx-h100", kFiles);
+  const CollectiveModel eight(lone_group(8, 1, h100), h100);
+  EXPECT_NEAR(eight.time(Collective::AllReduce, 1_GiB).count(), 4029.3e-6, 600e-6);
+  EXPECT_NEAR(eight.time(Collective::AllGather, 256_MiB).count(), 728.8e-6, 100e-6);
+  const Cluster a100 = load_cluster("dgx-a100-80gb", kFiles);
+  const CollectiveModel sixteen(lone_group(16, 2, a100), a100);
+  EXPECT_NEAR(sixteen.time(Collective::AllReduce, 256_MiB).count(), 2975.4e-6, 450e-6);
+}
+
+TEST(CollectiveModel, SaysHowItKnows) {
+  const Cluster h100 = load_cluster("dgx-h100", kFiles);
+  EXPECT_EQ(collective_time(Collective::AllReduce, 1_MiB, lone_group(8, 1, h100), h100).provenance,
+            Provenance::Interpolated);
+  EXPECT_EQ(collective_time(Collective::AllReduce, 1_MiB, lone_group(64, 8, h100), h100).provenance,
+            Provenance::Extrapolated);
+  EXPECT_GT(collective_time(Collective::AllReduce, 1_MiB, lone_group(64, 8, h100), h100).spread, 0);
+}
+
+TEST(CollectiveModel, UnknownNcclIsRefused) {
+  Cluster h100 = load_cluster("dgx-h100", kFiles);
+  h100.nccl_version = "1.0";
+  EXPECT_THROW(CollectiveModel(lone_group(8, 1, h100), h100), profiles::InputError);
+}
+
+TEST(CollectiveFrom, NamesGoBothWays) {
+  for (const Collective operation : kAll) EXPECT_EQ(collective_from(name(operation)), operation);
+  EXPECT_EQ(collective_from("all-reduce"), Collective::AllReduce);
+  EXPECT_EQ(collective_from("all_scatter"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace meshplan::planner

@@ -1,0 +1,59 @@
+#include "planner/cost/collective/collective_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "profiles/input_error.h"
+
+namespace meshplan::planner {
+namespace {
+
+class CollectiveTable : public testing::Test {
+ protected:
+  std::vector<MeasuredCollective> read(const std::string& text) {
+    std::ofstream(path_) << text;
+    return read_collective_table(path_);
+  }
+  std::string refusal(const std::string& text) {
+    try {
+      (void)read(text);
+    } catch (const profiles::InputError& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+  void TearDown() override { std::remove(path_.c_str()); }
+
+  const std::string path_ = testing::TempDir() + "collectives_" +
+                            testing::UnitTest::GetInstance()->current_test_info()->name() + ".csv";
+};
+
+TEST_F(CollectiveTable, ReadsRowsAndIgnoresOtherColumns) {
+  const auto rows = read(
+      "op,bytes,ranks,nodes,cluster,seconds,source\n"
+      "all_gather,512,2,1,dgx-b200,8.84e-06,\"nccl-tests style, one node\"\n");
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].operation, Collective::AllGather);
+  EXPECT_EQ(rows[0].bytes.count, 512);
+  EXPECT_EQ(rows[0].cluster, "dgx-b200");
+  EXPECT_DOUBLE_EQ(rows[0].time.count(), 8.84e-6);
+  EXPECT_EQ(rows[0].where, path_ + ":2");
+}
+
+TEST_F(CollectiveTable, RefusesWhatIsNoMeasurement) {
+  using testing::HasSubstr;
+  const std::string header = "op,bytes,ranks,nodes,cluster,seconds\n";
+  EXPECT_THAT(refusal("op,bytes,ranks,nodes,cluster\n"), HasSubstr("a column 'seconds'"));
+  EXPECT_THAT(refusal(header + "all_reduc,1,2,1,c,1\n"),
+              HasSubstr(":2, column 'op': expected a collective; did you mean 'all_reduce'?"));
+  EXPECT_THAT(refusal(header + "all_reduce,1,2,1,c,0\n"), HasSubstr("a number > 0"));
+  EXPECT_THAT(refusal(header + "all_reduce,-1,2,1,c,1\n"), HasSubstr("at least 0"));
+  EXPECT_THAT(refusal(header + "all_reduce,1,2,3,c,1\n"), HasSubstr("column 'nodes'"));
+  EXPECT_THAT(refusal(header + "all_reduce,x,2,1,c,1\n"), HasSubstr("a whole number"));
+}
+
+}  // namespace
+}  // namespace meshplan::planner
