@@ -11,9 +11,9 @@
 namespace meshplan::profiles {
 namespace {
 
-/// Spread that borrowing adds to the kin's own. Measured: the constants of one H-series device
-/// predict the other's tables with about this much more.
-constexpr double kKinSpread = 0.12;
+/// Spread that borrowing adds to the kin's own, between devices of one compute capability and of
+/// two. Measured by predicting each fitted device from the constants of each other one.
+constexpr double kKinSpread = 0.08, kDistantKinSpread = 0.2;
 
 /// Whose constants a device without a profile borrows: the generations whose multiprocessors work
 /// alike, by compute capability, best first. 86 and 89 (GDDR, 128 KB of shared memory) stand closer
@@ -60,8 +60,9 @@ std::optional<DeviceProfile> borrowed(const Device& device, const DataFiles& fil
     out.name = device.id + " from " + nearest->id;
     out.provenance = "not measured: data sheet of " + device.id + ", constants of " + nearest->id +
                      " (" + out.provenance + ")";
+    const double added = capability == device.compute_capability ? kKinSpread : kDistantKinSpread;
     for (FitRecord* record : {&out.gemm.record, &out.attention.record, &out.decode.record}) {
-      record->spread = std::hypot(record->spread, kKinSpread);
+      record->spread = std::hypot(record->spread, added);
     }
     return out;
   }

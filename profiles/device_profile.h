@@ -101,8 +101,8 @@ struct DecodeConstants {
   friend bool operator==(const DecodeConstants&, const DecodeConstants&) = default;
 };
 
-/// Kernels that only move bytes. Not measured by any table: the launch of a GEMM, and the
-/// bandwidth that decode attention reaches, a pure stream.
+/// Kernels that only move bytes. No table measures them: the launch of a GEMM, the better of the
+/// bandwidths that GEMMs and decode attention stream at, less the cost of turning the bus around.
 struct MemoryBoundConstants {
   Seconds launch{2.3e-6};
   double efficiency = 0.88;  ///< of the data sheet's bandwidth

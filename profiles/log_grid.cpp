@@ -46,13 +46,11 @@ LogGrid::LogGrid(std::vector<std::vector<double>> axes, std::vector<double> valu
 LogGrid::Lookup LogGrid::at(std::span<const double> shape) const {
   if (axes_.empty()) return {};
   std::array<Position, kMostAxes> positions;
-  Lookup out{0, true, true};
+  Lookup out{0, true};
   for (std::size_t a = 0; a < axes_.size(); ++a) {
     positions[a] = position(log_axes_[a], std::log(shape[a]));
     out.inside = out.inside && positions[a].inside;
-    out.on_node = out.on_node && positions[a].share < 1e-9;
   }
-  out.on_node = out.on_node && out.inside;
   for (std::size_t corner = 0; corner < (std::size_t{1} << axes_.size()); ++corner) {
     double weight = 1;
     std::size_t index = 0;

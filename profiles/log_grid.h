@@ -15,8 +15,7 @@ class LogGrid {
 
   struct Lookup {
     double value = 0;
-    bool inside = false;   ///< within the first and last node on every axis
-    bool on_node = false;  ///< exactly at a node
+    bool inside = false;  ///< within the first and last node on every axis
   };
   /// `shape` has one entry per axis, each > 0.
   [[nodiscard]] Lookup at(std::span<const double> shape) const;

@@ -79,7 +79,25 @@ profiles::LogGrid fit_grid(const std::vector<std::vector<double>>& axes, const R
   return grid;
 }
 
+/// Least bytes of a cache, over L2, from which reading it is a stream from memory.
+constexpr double kStreamOverL2 = 4;
+
 }  // namespace
+
+double streaming_efficiency(const profiles::Device& device, const Rows& rows) {
+  std::vector<double> reached;
+  for (const AttentionMeasurement& row : fitted_rows(rows)) {
+    const AttentionShape& s = row.shape;
+    const double bytes = 2.0 * static_cast<double>(s.batch * s.kv_len) * s.kv_heads *
+                         (s.head_dim + s.value_head_dim);
+    if (bytes < kStreamOverL2 * static_cast<double>(device.l2_cache.count)) continue;
+    reached.push_back(bytes / row.seconds / device.memory_bandwidth.rate);
+  }
+  if (reached.empty()) return profiles::MemoryBoundConstants{}.efficiency;
+  const auto upper = reached.begin() + static_cast<std::ptrdiff_t>(19 * reached.size() / 20);
+  std::nth_element(reached.begin(), upper, reached.end());
+  return std::min(1.0, *upper);
+}
 
 AttentionConstants fit_attention(const profiles::Device& device, const Rows& rows) {
   DeviceProfile profile;
@@ -154,7 +172,7 @@ DecodeConstants fit_decode(const profiles::Device& device, const Rows& rows) {
                                    parameter(c.split_tokens, 16, 4096),
                                    parameter(c.memory_efficiency, 0.3, 1),
                                    parameter(c.block_bandwidth, 0.2, 10),
-                                   parameter(c.l2_bandwidth, 1, 10),
+                                   parameter(c.l2_bandwidth, 1, 4),
                                    parameter(c.l2_share, 0.05, 1),
                                    parameter(c.overlap, 1, 12)};
     const double loss = minimise(free, [&] { return mean_loss(sample, model); });

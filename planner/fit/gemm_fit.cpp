@@ -37,7 +37,7 @@ std::vector<Parameter> parameters(GemmConstants& c) {
                                 parameter(c.quantisation, 0.05, 1),
                                 parameter(c.memory_efficiency, 0.3, 1),
                                 parameter(c.store_efficiency, 0.3, 1.5),
-                                parameter(c.l2_bandwidth, 1, 10),
+                                parameter(c.l2_bandwidth, 1, 4),
                                 parameter(c.l2_share, 0.05, 1),
                                 parameter(c.raster_width, 128, 65536),
                                 parameter(c.block_bandwidth, 0.3, 10),

@@ -6,6 +6,7 @@
 
 #include "planner/cost/compute/cache.h"
 #include "planner/cost/compute/gemm.h"
+#include "planner/cost/compute/overlap.h"
 #include "planner/cost/compute/precision.h"
 #include "planner/cost/compute/unfused_attention.h"
 #include "planner/cost/compute/waves.h"
@@ -132,10 +133,8 @@ double flash_model_seconds(const AttentionShape& s, AttentionPass pass, profiles
       streams * computed_pairs(s, c.query_tile) * flops_per_pair / rate * uneven;
   const double longest = c.query_tile * std::ceil(static_cast<double>(s.kv_len) / kKeyTile) *
                          kKeyTile * flops_per_pair / (rate / multiprocessors * c.block_rate);
-  const double overlapped =
-      std::pow(std::pow(throughput, c.overlap) + std::pow(longest, c.overlap), 1 / c.overlap);
   return c.launch.count() + memory_seconds(s, backward, precision, profile) +
-         rounds * c.block_overhead.count() + overlapped;
+         rounds * c.block_overhead.count() + overlapped(throughput, longest, c.overlap);
 }
 
 double decode_model_seconds(const AttentionShape& s, profiles::DataType type,
@@ -159,9 +158,8 @@ double decode_model_seconds(const AttentionShape& s, profiles::DataType type,
   const double block_seconds =
       c.block_overhead.count() +
       cache / (streams * parts) / (c.block_bandwidth * bandwidth / multiprocessors);
-  const double overlapped = std::pow(
-      std::pow(rounds * block_seconds, c.overlap) + std::pow(memory, c.overlap), 1 / c.overlap);
-  return c.launch.count() + overlapped + (parts > 1 ? c.split_overhead.count() : 0);
+  return c.launch.count() + overlapped(rounds * block_seconds, memory, c.overlap) +
+         (parts > 1 ? c.split_overhead.count() : 0);
 }
 
 std::array<double, 4> flash_grid_place(const AttentionShape& s) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "planner/cost/compute/cache.h"
+#include "planner/cost/compute/overlap.h"
 #include "planner/cost/compute/precision.h"
 #include "planner/cost/compute/waves.h"
 
@@ -87,10 +88,9 @@ double gemm_model_seconds(const GemmShape& s, profiles::DataType type, const Dev
       }
     }
   }
-  const double overlapped =
-      std::pow(std::pow(best_compute, c.overlap) + std::pow(best_memory, c.overlap), 1 / c.overlap);
   const bool vector = s.m == 1 || s.n == 1;
-  return (vector ? c.vector_launch : c.launch).count() + overlapped + best_merge;
+  return (vector ? c.vector_launch : c.launch).count() +
+         overlapped(best_compute, best_memory, c.overlap) + best_merge;
 }
 
 profiles::Seconds gemm_floor(const GemmShape& s, profiles::DataType type,

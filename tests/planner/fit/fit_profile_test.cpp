@@ -1,0 +1,99 @@
+#include "planner/fit/fit_profile.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+#include "planner/fit/errors.h"
+#include "planner/fit/split.h"
+#include "profiles/data_files.h"
+#include "profiles/device_json.h"
+#include "profiles/device_profile_json.h"
+
+namespace meshplan::planner {
+namespace {
+
+/// What the shipped profile of a device must reach on the rows it was not fitted on: the figures
+/// asked of it, and some slack where its table is too noisy for them.
+struct Target {
+  const char* device;
+  double gemm_median, gemm_p90, attention_median;
+};
+
+class ShippedProfile : public testing::TestWithParam<Target> {
+ protected:
+  void SetUp() override {
+    const char* data = std::getenv("MESHPLAN_DATA");
+    if (data == nullptr) GTEST_SKIP() << "MESHPLAN_DATA is not set: no recorded tables";
+    const std::string folder = std::string(data) + "/", id = GetParam().device;
+    paths_ = {folder + "gemm_" + id + ".csv", folder + "attention_" + id + ".csv"};
+    for (const std::string& path : paths_) {
+      if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
+    }
+    device_ = profiles::load_device(id, files_);
+  }
+
+  profiles::DataFiles files_;
+  std::vector<std::string> paths_;
+  profiles::Device device_;
+};
+
+TEST_P(ShippedProfile, PredictsTheRowsHeldOut) {
+  const Tables tables = read_tables(paths_);
+  const auto profile = profiles::load_profile(device_, files_);
+  ASSERT_TRUE(profile.fitted);
+  std::vector<double> gemm, attention;
+  for (const GemmMeasurement& row : tables.gemm) {
+    if (is_fitted({row.shape.n, row.shape.k})) continue;
+    gemm.push_back(std::log(row.seconds / gemm_time(row.shape, row.type, profile).time.count()));
+  }
+  for (const AttentionMeasurement& row : tables.attention) {
+    if (is_fitted({row.shape.heads, row.shape.kv_heads, row.shape.head_dim})) continue;
+    attention.push_back(
+        std::log(row.seconds / attention_time(row.shape, AttentionPass::Forward,
+                                              AttentionKernel::Flash, row.type, profile)
+                                   .time.count()));
+  }
+  const auto gemm_errors = error_summary(gemm), attention_errors = error_summary(attention);
+  EXPECT_LT(gemm_errors.median, GetParam().gemm_median);
+  EXPECT_LT(gemm_errors.p90, GetParam().gemm_p90);
+  EXPECT_LT(std::abs(gemm_errors.bias), 0.02);
+  EXPECT_LT(attention_errors.median, GetParam().attention_median);
+  EXPECT_LT(std::abs(attention_errors.bias), 0.02);
+}
+
+TEST_P(ShippedProfile, IsWhatFittingTheTablesYields) {
+  // Constants may differ in the last digits between compilers; accuracy may not.
+  const auto shipped = profiles::load_profile(device_, files_);
+  const auto fresh = fit_profile(device_, read_tables(paths_), shipped.date);
+  EXPECT_EQ(fresh.tables, shipped.tables);
+  EXPECT_EQ(fresh.provenance, shipped.provenance);
+  EXPECT_NEAR(fresh.gemm.record.held_out.median, shipped.gemm.record.held_out.median, 0.01);
+  EXPECT_NEAR(fresh.attention.record.held_out.median, shipped.attention.record.held_out.median,
+              0.01);
+  EXPECT_NEAR(fresh.decode.record.held_out.median, shipped.decode.record.held_out.median, 0.01);
+  // And its text reads back as the same constants.
+  const auto again =
+      profiles::read_profile(profiles::JsonNode::parse(profile_text(fresh), "fresh.json"), device_);
+  EXPECT_EQ(again.gemm, fresh.gemm);
+  EXPECT_EQ(again.attention, fresh.attention);
+  EXPECT_EQ(again.decode, fresh.decode);
+  EXPECT_EQ(again.memory_bound, fresh.memory_bound);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, ShippedProfile,
+                         testing::Values(Target{"a100-sxm-80gb", 0.055, 0.15, 0.04},
+                                         Target{"h100-sxm-80gb", 0.05, 0.15, 0.04},
+                                         Target{"h200-sxm-141gb", 0.05, 0.15, 0.04},
+                                         Target{"b200-sxm-180gb", 0.05, 0.15, 0.04},
+                                         Target{"l40s-48gb", 0.075, 0.20, 0.04}),
+                         [](const auto& param) {
+                           std::string name = param.param.device;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace meshplan::planner

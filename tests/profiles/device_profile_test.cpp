@@ -1,0 +1,129 @@
+#include "profiles/device_profile.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "profiles/device_json.h"
+#include "profiles/device_profile_json.h"
+#include "profiles/input_error.h"
+
+namespace meshplan::profiles {
+namespace {
+
+using testing::HasSubstr;
+
+DeviceProfile profile_of(const std::string& id) {
+  const DataFiles files;
+  return load_profile(load_device(id, files), files);
+}
+
+/// The shipped profile of H100 after `edit`, read again; the refusal, or "(accepted)".
+template <typename Edit>
+std::string refusal(Edit&& edit) {
+  const DeviceProfile shipped = profile_of("h100");
+  nlohmann::ordered_json document = profile_json(shipped);
+  edit(document);
+  try {
+    read_profile(JsonNode::parse(document.dump(), "p.json"), shipped.device);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "(accepted)";
+}
+
+TEST(DeviceProfile, WrittenAndReadIsTheSame) {
+  const DeviceProfile a = profile_of("h100");
+  const DeviceProfile b = read_profile(JsonNode::parse(profile_json(a).dump(), "p.json"), a.device);
+  EXPECT_TRUE(b.fitted);
+  EXPECT_EQ(a.gemm, b.gemm);
+  EXPECT_EQ(a.attention, b.attention);
+  EXPECT_EQ(a.decode, b.decode);
+  EXPECT_EQ(a.memory_bound, b.memory_bound);
+  EXPECT_EQ(a.tables, b.tables);
+  EXPECT_EQ(a.provenance, b.provenance);
+  EXPECT_EQ(a.sha256, b.sha256);
+  EXPECT_EQ(a.sustained_clock_factor, b.sustained_clock_factor);
+  EXPECT_EQ(a.sustained_clock_cause, b.sustained_clock_cause);
+}
+
+TEST(DeviceProfile, BadFilesAreRefusedWhereTheyAreWrong) {
+  EXPECT_EQ(refusal([](auto&) {}), "(accepted)");
+  EXPECT_THAT(refusal([](auto& d) { d["schema"] = "meshplan.profile/2"; }), HasSubstr("p.json"));
+  EXPECT_THAT(refusal([](auto& d) { d["gemm"]["lanch_seconds"] = 1; }),
+              HasSubstr("did you mean 'launch_seconds'?"));
+  EXPECT_THAT(refusal([](auto& d) { d["gemm"].erase("overlap"); }), HasSubstr("'overlap'"));
+  EXPECT_THAT(refusal([](auto& d) { d["gemm"]["overlap"] = 0.5; }),
+              HasSubstr("p.json#/gemm/overlap: expected an exponent within [1, 100]"));
+  EXPECT_THAT(refusal([](auto& d) { d["gemm"]["quantisation"] = 1.5; }),
+              HasSubstr("within [0, 1]"));
+  EXPECT_THAT(refusal([](auto& d) { d["gemm"]["launch_seconds"] = -1; }),
+              HasSubstr("a number > 0"));
+  EXPECT_THAT(refusal([](auto& d) { d["gemm"]["tiles"] = nlohmann::json::array(); }),
+              HasSubstr("at least one tile"));
+  EXPECT_THAT(refusal([](auto& d) { d["gemm"]["tiles"][0]["efficiency"] = 30; }),
+              HasSubstr("a share"));
+  EXPECT_THAT(refusal([](auto& d) { d["gemm"]["residual"]["ln_ratio_thousandths"].push_back(0); }),
+              HasSubstr("one value per node"));
+  EXPECT_THAT(refusal([](auto& d) {
+                d["decode"]["residual"]["axes"]["batch"] = {4, 1};
+              }),
+              HasSubstr("ascending"));
+  EXPECT_THAT(refusal([](auto& d) { d["attention"]["efficiency"][0]["head_dim"] = 4096; }),
+              HasSubstr("ascending head dimensions"));
+  EXPECT_THAT(refusal([](auto& d) { d["sustained_clock"]["factor"] = 0; }),
+              HasSubstr("a number > 0"));
+}
+
+TEST(LoadProfile, ShippedDevicesAreFitted) {
+  for (const char* id : {"a100", "h100", "h200", "b200", "l40s"}) {
+    const DeviceProfile p = profile_of(id);
+    EXPECT_TRUE(p.fitted) << id;
+    EXPECT_EQ(p.name, p.device.id);
+    EXPECT_EQ(p.sha256.size(), 64U);
+    EXPECT_THAT(p.provenance, HasSubstr("fitted on"));
+  }
+}
+
+TEST(LoadProfile, OthersBorrowFromTheirNearestKinAndSaySo) {
+  const DeviceProfile pcie = profile_of("h100-pcie");
+  EXPECT_FALSE(pcie.fitted);
+  EXPECT_EQ(pcie.name, "h100-pcie-80gb from h100-sxm-80gb");
+  EXPECT_THAT(pcie.provenance, HasSubstr("not measured"));
+  EXPECT_EQ(pcie.device.multiprocessors, 114);  // its own facts
+  EXPECT_GT(pcie.gemm.record.spread, profile_of("h100").gemm.record.spread);
+  EXPECT_EQ(profile_of("a100-40gb").name, "a100-sxm-40gb from a100-sxm-80gb");
+  EXPECT_EQ(profile_of("gb200").name, "gb200-186gb from b200-sxm-180gb");
+  EXPECT_EQ(profile_of("b300").name, "b300-sxm-288gb from b200-sxm-180gb");
+  EXPECT_EQ(profile_of("l4").name, "l4-24gb from l40s-48gb");
+  EXPECT_EQ(profile_of("a40").name, "a40-48gb from l40s-48gb");
+}
+
+TEST(LoadProfile, KinOfAnotherGenerationWidensTheSpreadMore) {
+  const double own = profile_of("l40s").gemm.record.spread;
+  EXPECT_GT(profile_of("l4").gemm.record.spread, own);
+  EXPECT_GT(profile_of("a40").gemm.record.spread, profile_of("l4").gemm.record.spread);
+}
+
+TEST(LoadProfile, AProcessorGetsARoofline) {
+  const DeviceProfile cpu = profile_of("cpu");
+  EXPECT_FALSE(cpu.fitted);
+  EXPECT_THAT(cpu.provenance, HasSubstr("roofline"));
+  EXPECT_FALSE(cpu.gemm.tiles.empty());
+  EXPECT_FALSE(cpu.attention.head_dims.empty());
+  EXPECT_EQ(cpu.sustained_clock_factor, 1.0);
+}
+
+TEST(LoadProfile, EveryDeviceHasASustainedClockWithItsCause) {
+  const DataFiles files;
+  for (const std::string& id : files.names("devices")) {
+    const DeviceProfile p = load_profile(load_device(id, files), files);
+    EXPECT_GT(p.sustained_clock_factor, 0.5) << id;
+    EXPECT_LE(p.sustained_clock_factor, 1.0) << id;
+    EXPECT_FALSE(p.sustained_clock_cause.empty()) << id;
+  }
+}
+
+}  // namespace
+}  // namespace meshplan::profiles
