@@ -98,6 +98,11 @@ TEST(Bubble, WithoutABarrierZeroBubbleSchedulesLoseLessOrNothing) {
   EXPECT_NEAR(lost(ScheduleKind::ZbV, 10, 12, 8), 12, 1e-9);
 }
 
+TEST(Bubble, ZbVIdlesMoreWhereItsOrderDoesNotFitThePrices) {
+  // p 4, F 24, B 8, W 4: a published run of this order loses 58.
+  EXPECT_NEAR(bubble(ScheduleKind::ZbV, 4, 2, 12, 24, 8, 4).simulated, 58, 1e-9);
+}
+
 // Per-hop latency c that occupies nobody (reference run of 1.4): 2 (p-1) c for GPipe,
 // 2 c [(p-1) + floor((m-1)(p-1)/p)] for 1F1B, 2 c (p v - 1) for interleaving.
 TEST(Bubble, GrowsWithHopLatencyAsTheClosedFormSays) {
