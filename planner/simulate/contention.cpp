@@ -45,25 +45,23 @@ void SharedLinks::reset(int links, int flows) {
 }
 
 void SharedLinks::start(int flow, Seconds now, Seconds work, FlowLinks links) {
+  if (links[0] < 0 || links[1] == links[0]) links = {links[0] < 0 ? links[1] : links[0], -1};
   Flow& f = flows_[flow];
-  if (links[1] == links[0]) links[1] = -1;
   f.remaining = work;
   f.since = now;
   f.share = 0;
   f.links = links;
   for (const int link : links)
     if (link >= 0) on_link_[link].push_back(flow);
-  if (links[0] < 0 && links[1] < 0)
-    set_share(flow, 1, now);
-  else
-    share_anew(links, now);
+  if (links[0] >= 0) return share_anew(links[0], now);
+  set_share(flow, 1, 1, now);
+  note_first_end({&flow, 1});
 }
 
 std::pair<Seconds, int> SharedLinks::next() {
   while (!ends_.empty()) {
     const End& top = ends_.front();
-    if (top.version == flows_[top.flow].version && flows_[top.flow].share > 0)
-      return {top.time, top.flow};
+    if (top.version == flows_[top.flow].version) return {top.time, top.flow};
     std::pop_heap(ends_.begin(), ends_.end(), later);
     ends_.pop_back();
   }
@@ -72,64 +70,68 @@ std::pair<Seconds, int> SharedLinks::next() {
 
 void SharedLinks::finish(int flow) {
   Flow& f = flows_[flow];
-  const Seconds now = ends_.front().time;
-  std::pop_heap(ends_.begin(), ends_.end(), later);
-  ends_.pop_back();
   f.share = 0;
   ++f.version;
   for (const int link : f.links)
     if (link >= 0) std::erase(on_link_[link], flow);
-  share_anew(f.links, now);
+  for (const int link : f.links)  // what the flow held together may now be two
+    if (link >= 0) share_anew(link, f.end);
 }
 
-void SharedLinks::set_share(int flow, double share, Seconds now) {
+void SharedLinks::set_share(int flow, double share, double inverse, Seconds now) {
   Flow& f = flows_[flow];
   if (f.share == share) return;
   f.remaining = std::max(f.remaining - f.share * (now - f.since), Seconds{0});
   f.since = now;
   f.share = share;
-  ends_.push_back({now + f.remaining / share, flow, ++f.version});
+  f.end = now + f.remaining * inverse;
+  ++f.version;
+}
+
+void SharedLinks::note_first_end(std::span<const int> flows) {
+  if (flows.empty()) return;
+  End first{flows_[flows[0]].end, flows[0], 0};
+  for (const int flow : flows.subspan(1))
+    if (const End other{flows_[flow].end, flow, 0}; later(first, other)) first = other;
+  first.version = flows_[first.flow].version;
+  ends_.push_back(first);
   std::push_heap(ends_.begin(), ends_.end(), later);
 }
 
-void SharedLinks::share_anew(FlowLinks touched, Seconds now) {
-  // Most often the links carry one-link flows only, and each is a component of its own.
-  bool simple = true;
-  for (const int link : touched)
-    if (link >= 0)
-      for (const int flow : on_link_[link])
-        if (flows_[flow].links[0] >= 0 && flows_[flow].links[1] >= 0) simple = false;
-  if (simple) {
-    for (const int link : touched)
-      if (link >= 0)
-        for (const int flow : on_link_[link])
-          set_share(flow, 1.0 / static_cast<double>(on_link_[link].size()), now);
-    return;
+/// New shares for all flows that `link` reaches.
+void SharedLinks::share_anew(int link, Seconds now) {
+  // Most often a link carries only flows that cross nothing else.
+  const std::vector<int>& on = on_link_[link];
+  if (std::none_of(on.begin(), on.end(), [&](int flow) { return flows_[flow].links[1] >= 0; })) {
+    const auto count = static_cast<double>(on.size());
+    for (const int flow : on) set_share(flow, 1 / count, count, now);
+    return note_first_end(on);
   }
-  collect_component(touched);
+  collect_component(link);
   const std::vector<double> shares =
       max_min_shares(local_, static_cast<int>(component_links_.size()));
   for (std::size_t i = 0; i < component_flows_.size(); ++i)
-    set_share(component_flows_[i], shares[i], now);
-  for (const int link : component_links_) link_number_[link] = -1;
+    set_share(component_flows_[i], shares[i], 1 / shares[i], now);
+  note_first_end(component_flows_);
+  for (const int each : component_links_) link_number_[each] = -1;
   for (const int flow : component_flows_) flow_seen_[flow] = 0;
 }
 
-/// Links and flows that `touched` reaches over common flows and links; local_ = their FlowLinks in
+/// Links and flows that `link` reaches over common flows and links; local_ = their FlowLinks in
 /// local link numbers.
-void SharedLinks::collect_component(FlowLinks touched) {
+void SharedLinks::collect_component(int link) {
   component_links_.clear();
   component_flows_.clear();
   local_.clear();
-  const auto number = [&](int link) {
-    if (link < 0) return -1;
-    if (link_number_[link] < 0) {
-      link_number_[link] = static_cast<int>(component_links_.size());
-      component_links_.push_back(link);
+  const auto number = [&](int global) {
+    if (global < 0) return -1;
+    if (link_number_[global] < 0) {
+      link_number_[global] = static_cast<int>(component_links_.size());
+      component_links_.push_back(global);
     }
-    return link_number_[link];
+    return link_number_[global];
   };
-  for (const int link : touched) number(link);
+  number(link);
   for (std::size_t i = 0; i < component_links_.size(); ++i)
     for (const int flow : on_link_[component_links_[i]]) {
       if (flow_seen_[flow]) continue;

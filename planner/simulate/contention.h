@@ -34,10 +34,10 @@ class SharedLinks {
 
  private:
   struct Flow {
-    profiles::Seconds remaining{0}, since{0};
+    profiles::Seconds remaining{0}, since{0}, end{0};
     double share = 0;  ///< 0: not under way
     FlowLinks links{-1, -1};
-    std::uint32_t version = 0;  ///< of its entry in ends_
+    std::uint32_t version = 0;  ///< counts its shares
   };
   struct End {
     profiles::Seconds time;
@@ -47,13 +47,16 @@ class SharedLinks {
   static bool later(const End& a, const End& b) {
     return a.time != b.time ? a.time > b.time : a.flow > b.flow;
   }
-  void share_anew(FlowLinks touched, profiles::Seconds now);
-  void set_share(int flow, double share, profiles::Seconds now);
-  void collect_component(FlowLinks touched);
+  void share_anew(int link, profiles::Seconds now);
+  void set_share(int flow, double share, double inverse, profiles::Seconds now);
+  void note_first_end(std::span<const int> flows);
+  void collect_component(int link);
 
   std::vector<Flow> flows_;
   std::vector<std::vector<int>> on_link_;
-  std::vector<End> ends_;  ///< heap; entries of an old version are skipped
+  /// Heap that holds the first end of each set of flows that reach each other (and entries that are
+  /// out of date, which are skipped).
+  std::vector<End> ends_;
   // The touched component, by local number.
   std::vector<int> link_number_, component_links_, component_flows_;
   std::vector<char> flow_seen_;
