@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdint>
+#include <limits>
 
 #include "planner/schedule/forward_only.h"
 #include "planner/schedule/gpipe.h"
@@ -48,6 +50,14 @@ std::optional<std::string> schedule_violation(ScheduleKind kind, const PipelineS
   if (shape.stages < 1 || shape.microbatches < 1 || shape.chunks_per_stage < 1) {
     return fmt::format("{} stages, {} chunks a stage and {} micro-batches: each must be at least 1",
                        shape.stages, shape.chunks_per_stage, shape.microbatches);
+  }
+  // Instruction::peer has 16 bits; a list of more than 2^30 instructions is a mistyped number.
+  constexpr std::int64_t kMostPerStage = std::int64_t{1} << 28;
+  const std::int64_t per_stage = std::int64_t{shape.microbatches} * shape.chunks_per_stage;
+  if (shape.stages > std::numeric_limits<std::int16_t>::max() || per_stage > kMostPerStage) {
+    return fmt::format("{} stages and {} chunk micro-batches a stage are more than {} and {}",
+                       shape.stages, per_stage, std::numeric_limits<std::int16_t>::max(),
+                       kMostPerStage);
   }
   const int wanted = generator(kind).chunks_per_stage;
   if (wanted != 0 && shape.chunks_per_stage != wanted) {

@@ -100,8 +100,7 @@ class Lowering {
     }
   }
 
-  /// Final length of a stage's list, so that it is allocated once. Also refuses what the stage does
-  /// not own or has twice or not at all.
+  /// Final length of a stage's list, so that it is allocated once.
   std::size_t length(int stage) {
     const auto m = static_cast<std::size_t>(shape_.microbatches);
     const std::size_t directions = options_.forward_only ? 1 : 2;

@@ -23,8 +23,8 @@ namespace meshplan::planner {
 /// posting them together only posts some of them earlier, so the argument stands.
 ///
 /// Time and memory are linear in the schedule; each list is allocated once, at its final size.
-/// Throws InputError at `where` naming who waits for whom if the orders cannot be completed, or if
-/// some (action, chunk, micro-batch) is missing, twice, or on the wrong stage.
+/// `orders` must hold each part of each (chunk, micro-batch) once, on the chunk's stage. Throws
+/// InputError at `where` naming who waits for whom if they cannot be completed in their order.
 Schedule lower(ScheduleKind kind, const PipelineShape& shape, std::vector<ComputeOrder> orders,
                const ScheduleOptions& options, const std::string& where = "schedule");
 

@@ -126,6 +126,8 @@ TEST(Interleaving, RefusesAShortLastGroup) {
   EXPECT_THROW(build_schedule(ScheduleKind::OneFOneB, 4, 2, 8), InputError);
   EXPECT_THROW(build_schedule(ScheduleKind::ZbV, 4, 1, 8), InputError);
   EXPECT_THROW(build_schedule(ScheduleKind::GPipe, 0, 1, 8), InputError);
+  EXPECT_THROW(build_schedule(ScheduleKind::GPipe, 40'000, 1, 1), InputError);
+  EXPECT_THROW(build_schedule(ScheduleKind::Interleaved, 2, 1000, 2'000'000), InputError);
 }
 
 TEST(Interleaving, AShortLastGroupIsADeadlockIndeed) {
