@@ -21,33 +21,65 @@ struct RandomKey {
 inline constexpr std::int64_t kRandomLanes = 16;
 inline constexpr std::int64_t kRandomGroup = 4 * kRandomLanes;
 
-/// Rounds of Philox4x32; 7 pass BigCrush (Salmon et al., SC 2011, table 2).
-inline constexpr int kPhiloxRounds = 7;
+namespace detail {
+
+struct ThreefryState {
+  std::uint32_t x0, x1, x2, x3;
+};
+
+/// Rounds kRound .. 12, unrolled so that a vector unit keeps the state in registers.
+template <int kRound>
+[[gnu::always_inline]] constexpr ThreefryState threefry_rounds(ThreefryState s,
+                                                               const std::uint32_t (&key)[5]) {
+  constexpr int kRounds = 13;
+  constexpr int kRotations[8][2] = {{10, 26}, {11, 21}, {13, 27}, {23, 5},
+                                    {6, 20},  {17, 11}, {25, 10}, {18, 20}};
+  if constexpr (kRound == kRounds) {
+    return s;
+  } else {
+    if constexpr (kRound > 0 && kRound % 4 == 0) {
+      constexpr int kInjection = kRound / 4;
+      s.x0 += key[kInjection % 5];
+      s.x1 += key[(kInjection + 1) % 5];
+      s.x2 += key[(kInjection + 2) % 5];
+      s.x3 += key[(kInjection + 3) % 5] + kInjection;
+    }
+    constexpr int kLeft = kRotations[kRound % 8][0], kRight = kRotations[kRound % 8][1];
+    // Odd rounds pair the words crosswise.
+    const std::uint32_t a = kRound % 2 == 0 ? s.x1 : s.x3, b = kRound % 2 == 0 ? s.x3 : s.x1;
+    s.x0 += a;
+    s.x2 += b;
+    const std::uint32_t mixed_a = ((a << kLeft) | (a >> (32 - kLeft))) ^ s.x0;
+    const std::uint32_t mixed_b = ((b << kRight) | (b >> (32 - kRight))) ^ s.x2;
+    return threefry_rounds<kRound + 1>(kRound % 2 == 0
+                                           ? ThreefryState{s.x0, mixed_a, s.x2, mixed_b}
+                                           : ThreefryState{s.x0, mixed_b, s.x2, mixed_a},
+                                       key);
+  }
+}
+
+}  // namespace detail
 
 /// Four independent uniform 32-bit words of (row, lane index) under `key`; the lane index counts
-/// 16 lanes a group of columns. Source: Salmon et al., "Parallel random numbers", SC 2011.
-constexpr std::array<std::uint32_t, 4> philox(RandomKey key, std::uint64_t row,
-                                              std::uint32_t lane_index) {
-  std::uint32_t c0 = static_cast<std::uint32_t>(row);
-  std::uint32_t c1 = static_cast<std::uint32_t>(row >> 32);
-  std::uint32_t c2 = lane_index;
-  std::uint32_t c3 = static_cast<std::uint32_t>(key.stream);
-  std::uint32_t k0 = static_cast<std::uint32_t>(key.seed);
-  std::uint32_t k1 =
-      static_cast<std::uint32_t>(key.seed >> 32) ^ static_cast<std::uint32_t>(key.stream >> 32);
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    const std::uint64_t low = std::uint64_t{0xD2511F53} * c0;
-    const std::uint64_t high = std::uint64_t{0xCD9E8D57} * c2;
-    const std::uint32_t next0 = static_cast<std::uint32_t>(high >> 32) ^ c1 ^ k0;
-    const std::uint32_t next2 = static_cast<std::uint32_t>(low >> 32) ^ c3 ^ k1;
-    c1 = static_cast<std::uint32_t>(high);
-    c3 = static_cast<std::uint32_t>(low);
-    c0 = next0;
-    c2 = next2;
-    k0 += 0x9E3779B9;
-    k1 += 0xBB67AE85;
-  }
-  return {c0, c1, c2, c3};
+/// 16 lanes a group of columns.
+///
+/// Threefry-4x32 with 13 rounds, counter (row, lane index, 0), key (seed, stream): additions,
+/// rotations and exclusive ors alone, which every vector unit has (the multiplications of Philox
+/// cost three times as much on the host). Source: Salmon et al., "Parallel random numbers", SC
+/// 2011.
+[[gnu::always_inline]] constexpr std::array<std::uint32_t, 4> threefry(RandomKey key,
+                                                                       std::uint64_t row,
+                                                                       std::uint32_t lane_index) {
+  const auto k0 = static_cast<std::uint32_t>(key.seed);
+  const auto k1 = static_cast<std::uint32_t>(key.seed >> 32);
+  const auto k2 = static_cast<std::uint32_t>(key.stream);
+  const auto k3 = static_cast<std::uint32_t>(key.stream >> 32);
+  const std::uint32_t schedule[5] = {k0, k1, k2, k3, 0x1BD11BDA ^ k0 ^ k1 ^ k2 ^ k3};
+  const detail::ThreefryState drawn =
+      detail::threefry_rounds<0>({static_cast<std::uint32_t>(row) + k0,
+                                  static_cast<std::uint32_t>(row >> 32) + k1, lane_index + k2, k3},
+                                 schedule);
+  return {drawn.x0, drawn.x1, drawn.x2, drawn.x3};
 }
 
 /// The uniform 32-bit word of element (row, column).
@@ -55,7 +87,7 @@ constexpr std::uint32_t random_word(RandomKey key, std::uint64_t row, std::int64
   const std::int64_t group = column / kRandomGroup;
   const std::int64_t within = column % kRandomGroup;
   const auto lane_index = static_cast<std::uint32_t>(group * kRandomLanes + within % kRandomLanes);
-  return philox(key, row, lane_index)[static_cast<std::size_t>(within / kRandomLanes)];
+  return threefry(key, row, lane_index)[static_cast<std::size_t>(within / kRandomLanes)];
 }
 
 /// y[r,c] = mean + stddev * z(first_row + r, first_column + c), z standard normal

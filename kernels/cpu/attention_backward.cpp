@@ -33,7 +33,7 @@ struct GradientStep {
       const float statistic = log_sum_exp[r], correction = d[r];
 #pragma omp simd
       for (std::int64_t j = 0; j < seen; ++j) {
-        score[j] = exponential(score[j] - statistic);
+        score[j] = decay(score[j] - statistic);
         gradient[j] = s.scale * score[j] * (gradient[j] - correction);
       }
       for (std::int64_t j = seen; j < keys; ++j) score[j] = gradient[j] = 0.0F;

@@ -26,12 +26,12 @@ struct SoftmaxStep {
       float total = 0;
 #pragma omp simd reduction(+ : total)
       for (std::int64_t j = 0; j < seen; ++j) {
-        score[j] = exponential(score[j] - largest);
+        score[j] = decay(score[j] - largest);
         total += score[j];
       }
       for (std::int64_t j = seen; j < keys; ++j) score[j] = 0.0F;
       if (seen == 0) continue;
-      const float shrink = exponential(max[r] - largest);
+      const float shrink = decay(max[r] - largest);
       float* output = outputs + r * s.head_dim;
 #pragma omp simd
       for (std::int64_t d = 0; d < s.head_dim; ++d) output[d] *= shrink;

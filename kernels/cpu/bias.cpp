@@ -22,7 +22,7 @@ struct AddBias {
 struct SumColumns {
   template <class T>
   MESHPLAN_INLINE static void run(Matrix<const T> dy, float* dbias) {
-    for_each_row_block(
+    for_each_row_block<4>(
         dy.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
           const T* top = dy.row(first);
           const std::int64_t stride = dy.stride;

@@ -6,16 +6,15 @@
 
 namespace meshplan::kernels::cpu {
 
-/// Rows that are summed before they reach the running sum of a column: a quarter of the traffic,
-/// and a smaller rounding error.
-inline constexpr std::int64_t kColumnSumRows = 4;
-
-/// Calls body(first_row, count) for the blocks of rows, count a constant: 4, then 1 at the end.
-template <class Body>
+/// Calls body(first_row, count) for blocks of rows, count a constant: kRows, then 1 at the end.
+///
+/// The rows of a block are summed before they reach the running sum of a column, which saves
+/// traffic and rounding. Rows are often a power of two apart and then share a set of the
+/// first-level cache: kRows times the tensors read and written must stay below its ways.
+template <std::int64_t kRows, class Body>
 MESHPLAN_INLINE void for_each_row_block(std::int64_t rows, Body body) {
   std::int64_t r = 0;
-  for (; r + kColumnSumRows <= rows; r += kColumnSumRows)
-    body(r, std::integral_constant<std::int64_t, kColumnSumRows>{});
+  for (; r + kRows <= rows; r += kRows) body(r, std::integral_constant<std::int64_t, kRows>{});
   for (; r < rows; ++r) body(r, std::integral_constant<std::int64_t, 1>{});
 }
 

@@ -33,7 +33,7 @@ struct SumOfRows {
       const float max = row_max[r];
       float sum = 0;
 #pragma omp simd reduction(+ : sum)
-      for (std::int64_t c = 0; c < logits.cols; ++c) sum += exponential(load(in[c]) - max);
+      for (std::int64_t c = 0; c < logits.cols; ++c) sum += decay(load(in[c]) - max);
       sum_exp[r] = sum;
     }
   }
@@ -52,10 +52,10 @@ struct GradientRows {
       const std::int64_t target = targets[r] < 0 ? -1 : targets[r] - first_class;
       const bool held = target >= 0 && target < logits.cols;
       // Before the loop, which may overwrite the logits.
-      const float at_target = held ? factor * exponential(load(in[target]) - max) - scale : 0.0F;
+      const float at_target = held ? factor * decay(load(in[target]) - max) - scale : 0.0F;
 #pragma omp simd
       for (std::int64_t c = 0; c < logits.cols; ++c)
-        out[c] = rounded<T>(factor * exponential(load(in[c]) - max));
+        out[c] = rounded<T>(factor * decay(load(in[c]) - max));
       if (held) out[target] = rounded<T>(at_target);
     }
   }

@@ -1,6 +1,7 @@
 #include "kernels/random.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <type_traits>
@@ -13,42 +14,18 @@
 namespace meshplan::kernels::cpu {
 namespace {
 
-/// The counter and key of Philox4x32 of one lane.
-struct Philox {
-  std::uint32_t c0, c1, c2, c3, k0, k1;
-};
-
-/// kernels::philox, unrolled by the compiler so that the state stays in registers.
-template <int kRounds>
-MESHPLAN_INLINE Philox after_rounds(Philox s) {
-  if constexpr (kRounds == 0) {
-    return s;
-  } else {
-    const std::uint64_t low = std::uint64_t{0xD2511F53} * s.c0;
-    const std::uint64_t high = std::uint64_t{0xCD9E8D57} * s.c2;
-    return after_rounds<kRounds - 1>(
-        {static_cast<std::uint32_t>(high >> 32) ^ s.c1 ^ s.k0, static_cast<std::uint32_t>(high),
-         static_cast<std::uint32_t>(low >> 32) ^ s.c3 ^ s.k1, static_cast<std::uint32_t>(low),
-         s.k0 + 0x9E3779B9, s.k1 + 0xBB67AE85});
-  }
-}
-
 /// words[64] = random_word(key, row, group * 64 ...)
 MESHPLAN_INLINE void draw(RandomKey key, std::uint64_t row, std::int64_t group,
                           std::uint32_t* words) {
-  const auto k0 = static_cast<std::uint32_t>(key.seed);
-  const auto k1 =
-      static_cast<std::uint32_t>(key.seed >> 32) ^ static_cast<std::uint32_t>(key.stream >> 32);
   const auto first_lane = static_cast<std::uint32_t>(group * kRandomLanes);
-#pragma omp simd
+  // GCC would unroll sixteen lanes before it looks for vectors.
+#pragma GCC unroll 1
   for (std::uint32_t lane = 0; lane < kRandomLanes; ++lane) {
-    const Philox drawn = after_rounds<kPhiloxRounds>(
-        {static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32), first_lane + lane,
-         static_cast<std::uint32_t>(key.stream), k0, k1});
-    words[lane] = drawn.c0;
-    words[kRandomLanes + lane] = drawn.c1;
-    words[2 * kRandomLanes + lane] = drawn.c2;
-    words[3 * kRandomLanes + lane] = drawn.c3;
+    const std::array<std::uint32_t, 4> drawn = threefry(key, row, first_lane + lane);
+    words[lane] = std::get<0>(drawn);
+    words[kRandomLanes + lane] = std::get<1>(drawn);
+    words[2 * kRandomLanes + lane] = std::get<2>(drawn);
+    words[3 * kRandomLanes + lane] = std::get<3>(drawn);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/column_sum.h"
 #include "kernels/cpu/queue.h"
+#include "kernels/cpu/reduce.h"
 #include "kernels/shape_check.h"
 
 namespace meshplan::kernels::cpu {
@@ -17,9 +18,8 @@ struct Forward {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const T* in = x.row(r);
       T* out = y.row(r);
-      float squares = 0;
-#pragma omp simd reduction(+ : squares)
-      for (std::int64_t c = 0; c < x.cols; ++c) squares += load(in[c]) * load(in[c]);
+      const float squares =
+          sum_of(x.cols, [=](std::int64_t c) MESHPLAN_TERM { return load(in[c]) * load(in[c]); });
       const float rstd = 1.0F / std::sqrt(squares * share + epsilon);
 #pragma omp simd
       for (std::int64_t c = 0; c < x.cols; ++c) out[c] = rounded<T>(load(in[c]) * rstd * gamma[c]);
@@ -34,17 +34,15 @@ struct Backward {
                                   const float* rstds, Matrix<T> dx, float* dgamma) {
     const std::int64_t cols = x.cols;
     const float share = 1.0F / static_cast<float>(cols);
-    for_each_row_block(
+    for_each_row_block<2>(
         x.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
           float mean_gh[count];
           for (std::int64_t k = 0; k < count; ++k) {
             const T* in = x.row(first + k);
             const T* gradient = dy.row(first + k);
-            float sum = 0;
-#pragma omp simd reduction(+ : sum)
-            for (std::int64_t c = 0; c < cols; ++c)
-              sum += load(gradient[c]) * gamma[c] * load(in[c]);
-            mean_gh[k] = sum * share * rstds[first + k];
+            mean_gh[k] = share * rstds[first + k] * sum_of(cols, [=](std::int64_t c) MESHPLAN_TERM {
+                           return load(gradient[c]) * gamma[c] * load(in[c]);
+                         });
           }
           const T* in = x.row(first);
           const T* gradient = dy.row(first);
