@@ -36,7 +36,7 @@ double extra_hop_latency(const Cluster& cluster) {
 
 double CollectiveModel::Curve::at(double bytes) const {
   const double z = bytes * seconds_per_byte;
-  return latency + z + (fill > 0 ? fill * z / (z + fill) : 0);
+  return latency + load * bytes / (bytes + load_bytes) + z + (fill > 0 ? fill * z / (z + fill) : 0);
 }
 
 /// Index of the nearest power of two: floor(log2(bytes) + 1/2), for sqrt(2) is about 46341 / 32768.
@@ -97,6 +97,10 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl,
       curve.seconds_per_byte *= (1 + profile.own_piece / one.steps) / fabric.efficiency;
       curve.fill = fabric.fill;
     }
+    if (ll) {
+      curve.load = profile.ll_load * curve.latency;
+      curve.load_bytes = profile.ll_load_bytes;
+    }
     if (network != nullptr) {
       curve.latency += network->call;
       curve.seconds_per_byte /= network->efficiency;
@@ -148,13 +152,14 @@ void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& 
     // Small messages carry a flag in every 8 bytes and go to all peers at once.
     const double small_per_byte = 1 / (fabric.exchange_ll_bytes_per_second * (all ? n : 1.0));
     auto& [small, large] = exchanges_[all ? 0 : 1];
-    small = {latency, std::max(2 * per_byte, small_per_byte), 0, Algorithm::Ring, Protocol::Ll, 1};
-    large = {latency + fabric.exchange_block,
-             per_byte,
-             fabric.exchange_fill,
-             Algorithm::Ring,
-             Protocol::Simple,
-             1};
+    small = {.latency = latency,
+             .seconds_per_byte = std::max(2 * per_byte, small_per_byte),
+             .protocol = Protocol::Ll,
+             .channels = 1};
+    large = {.latency = latency + fabric.exchange_block,
+             .seconds_per_byte = per_byte,
+             .fill = fabric.exchange_fill,
+             .channels = 1};
     if (network != nullptr) large.fill += all ? network->fill : 0;
   }
 }

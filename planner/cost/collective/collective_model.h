@@ -40,9 +40,10 @@ class CollectiveModel {
   [[nodiscard]] CollectiveChoice explain(Collective operation, profiles::Bytes bytes) const;
 
  private:
-  /// t = latency + z + fill z / (z + fill), z = bytes * seconds_per_byte.
+  /// t = latency + load b / (b + load_bytes) + z + fill z / (z + fill), b = bytes,
+  /// z = b * seconds_per_byte.
   struct Curve {
-    double latency = 0, seconds_per_byte = 0, fill = 0;
+    double latency = 0, seconds_per_byte = 0, fill = 0, load = 0, load_bytes = 1;
     Algorithm algorithm = Algorithm::Ring;
     Protocol protocol = Protocol::Simple;
     int channels = 0;

@@ -71,11 +71,14 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   if (!node) throw profiles::InputError("profile of collectives", "collectives/overheads", "none");
   node->require_schema("collectives");
   node->refuse_unknown_keys({"schema", "source", "method", "own_piece_steps", "ll_own_piece_steps",
-                             "block_hop_scale", "nvls_call_seconds", "nvls_fill_seconds",
-                             "exchange_peer_seconds", "pcie_reach", "fabrics", "networks"});
+                             "ll_load", "ll_load_bytes", "block_hop_scale", "nvls_call_seconds",
+                             "nvls_fill_seconds", "exchange_peer_seconds", "pcie_reach", "fabrics",
+                             "networks"});
   CollectiveProfile out;
   out.own_piece = node->at("own_piece_steps").number();
   out.ll_own_piece = node->at("ll_own_piece_steps").number();
+  out.ll_load = node->at("ll_load").number();
+  out.ll_load_bytes = node->at("ll_load_bytes").positive_number();
   out.block_hop_scale = node->at("block_hop_scale").positive_number();
   out.nvls_call = node->at("nvls_call_seconds").number();
   out.nvls_fill = node->at("nvls_fill_seconds").number();

@@ -57,6 +57,8 @@ struct CollectiveProfile {
   std::map<std::string, NetworkOverhead> networks;
   PcieReach pcie_reach;
   double own_piece = 0, ll_own_piece = 0;
+  double ll_load = 0,
+         ll_load_bytes = 1;             ///< of LL: its latency grows by that part, half of it here
   double block_hop_scale = 1;           ///< of the hops of LL128 and Simple
   double nvls_call = 0, nvls_fill = 0;  ///< of algorithms that reduce in the switch
   double exchange_peer = 0;             ///< seconds, for each peer on another node
