@@ -78,6 +78,8 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl,
     const NcclCandidate& one = candidates[i];
     const bool ll = one.protocol == Protocol::Ll;
     const bool in_switch = one.algorithm == Algorithm::Nvls || one.algorithm == Algorithm::NvlsTree;
+    // Between nodes the NICs are what the links of a node would be.
+    const double efficiency = network != nullptr ? network->efficiency : fabric.efficiency;
     Curve& curve = chosen.curves[i];
     curve.algorithm = one.algorithm;
     curve.protocol = one.protocol;
@@ -86,7 +88,7 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl,
     curve.seconds_per_byte = one.physical_seconds_per_byte / link_share;
     if (in_switch) {
       curve.latency += one.hop_count * one.hop + profile.nvls_call;
-      curve.seconds_per_byte /= fabric.efficiency;
+      curve.seconds_per_byte /= efficiency;
       curve.fill = profile.nvls_fill;
     } else if (ll) {
       curve.latency += one.hop_count * std::max(fabric.ll_hop_scale * one.hop, one.hop_floor);
@@ -94,7 +96,7 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl,
     } else {
       curve.latency += fabric.block_call +
                        one.hop_count * std::max(profile.block_hop_scale * one.hop, one.hop_floor);
-      curve.seconds_per_byte *= (1 + profile.own_piece / one.steps) / fabric.efficiency;
+      curve.seconds_per_byte *= (1 + profile.own_piece / one.steps) / efficiency;
       curve.fill = fabric.fill;
     }
     if (ll) {
@@ -103,7 +105,6 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl,
     }
     if (network != nullptr) {
       curve.latency += network->call;
-      curve.seconds_per_byte /= network->efficiency;
       if (!ll) curve.fill += network->fill;
     }
   }
@@ -141,7 +142,10 @@ void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& 
     double latency = base + (all ? fabric.exchange_call : fabric.send_call);
     double per_byte = (all ? peers / n : 1.0) * own_piece / inside;
     if (network != nullptr) {
-      latency += extra_hop + constants.hop_latency[2][1][0];
+      latency +=
+          extra_hop +
+          constants.hop_latency[static_cast<std::size_t>(Medium::Network)][static_cast<std::size_t>(
+              Algorithm::Tree)][static_cast<std::size_t>(Protocol::Ll)];
       if (all) {
         latency += network->call + (n - k) * profile.exchange_peer;
         per_byte = std::max((k - 1) / n * own_piece / inside, (n - k) / n * k / exit);

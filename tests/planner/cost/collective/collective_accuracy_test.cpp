@@ -69,12 +69,12 @@ TEST(CollectiveAccuracy, HoldsOnTheHalfThatWasNotFitted) {
   }
   std::printf("fitted half: mean %.1f%%, median %.1f%%; other half: mean %.1f%%, median %.1f%%\n",
               100 * fit.mean(), 100 * fit.median(), 100 * other.mean(), 100 * other.median());
-  EXPECT_LT(fit.mean(), 0.12);
-  EXPECT_LT(fit.median(), 0.06);
+  EXPECT_LT(fit.mean(), 0.11);
+  EXPECT_LT(fit.median(), 0.05);
   // Sources that contradict each other on one cluster (L40S, A100, H100: factors of 1.6 to 3) and
   // hosts that do not reach their links raise the mean far above the median.
-  EXPECT_LT(other.mean(), 0.20);
-  EXPECT_LT(other.median(), 0.09);
+  EXPECT_LT(other.mean(), 0.19);
+  EXPECT_LT(other.median(), 0.085);
   EXPECT_LT(nvswitch.median(), 0.07);
 }
 

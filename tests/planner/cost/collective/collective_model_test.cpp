@@ -97,10 +97,9 @@ TEST(NcclCandidates, MoreBandwidthIsNeverSlower) {
       }
       return 0.0;
     };
-    const Algorithm algorithm = *rc::gen::element(Algorithm::Ring, Algorithm::NvlsTree);
-    const Protocol protocol = algorithm == Algorithm::Ring
-                                  ? *rc::gen::element(Protocol::Ll, Protocol::Simple)
-                                  : Protocol::Simple;
+    const Algorithm algorithm =
+        *rc::gen::element(Algorithm::Ring, Algorithm::Tree, Algorithm::Nvls, Algorithm::NvlsTree);
+    const Protocol protocol = *rc::gen::element(Protocol::Ll, Protocol::Ll128, Protocol::Simple);
     const double before = fastest(algorithm, protocol);
     const double factor = 1 + 0.01 * *rc::gen::inRange(1, 300);
     if (*rc::gen::arbitrary<bool>()) {
