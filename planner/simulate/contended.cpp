@@ -152,7 +152,7 @@ class Pass {
   bool compute(int rank, Rank& r, const Instruction& in) {
     const auto& chunk = priced_.chunks[in.chunk];
     auto& gather = w_.gathers[in.chunk];
-    const bool first_use = in.action == Action::Forward && gather.buckets > 0;
+    const bool first_use = in.action == Action::Forward && gather.buckets + gather.missing > 0;
     if (r.gathers > 0 && (!priced_.overlap_gather || (first_use && gather.missing > 0))) {
       r.wait = Wait::Gathers;
       return false;

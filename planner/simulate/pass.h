@@ -14,7 +14,8 @@ struct PassResult {
   std::vector<profiles::Seconds> busy;
 };
 
-/// Refuses a schedule in which `rank` cannot run its instruction `index`: the data never comes.
+/// Refuses a schedule in which `rank` cannot run its instruction `index`, because the data never
+/// comes: says who waits for whom (deadlock.h).
 [[noreturn]] void throw_stuck(const Schedule& schedule, int rank, std::ptrdiff_t index);
 
 }  // namespace meshplan::planner

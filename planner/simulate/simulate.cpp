@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "planner/schedule/deadlock.h"
 #include "planner/simulate/contended.h"
 #include "planner/simulate/terms.h"
 #include "planner/simulate/uncontended.h"
@@ -14,6 +15,8 @@ namespace meshplan::planner {
 using profiles::Seconds;
 
 void throw_stuck(const Schedule& schedule, int rank, std::ptrdiff_t index) {
+  if (const auto deadlock = find_deadlock(schedule))
+    throw profiles::InputError("schedule", deadlock->message);
   const Instruction& in = schedule.programs[rank][index];
   throw profiles::InputError(
       fmt::format("schedule, rank {}, instruction {}", rank, index),
