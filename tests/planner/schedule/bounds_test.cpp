@@ -158,7 +158,7 @@ ScheduleCosts any_costs(const AnySchedule& any, bool recompute) {
   const int gathers = *rc::gen::inRange(0, 4);
   costs.overlap_gradient_reduce = *rc::gen::arbitrary<bool>();
   costs.overlap_parameter_gather = *rc::gen::arbitrary<bool>();
-  const bool shared = !costs.overlap_parameter_gather && *rc::gen::arbitrary<bool>();
+  const bool shared = *rc::gen::arbitrary<bool>();
   for (int c = 0; c < any.chunks(); ++c) {
     ChunkCost chunk;
     chunk.forward.compute = time(20);
