@@ -44,6 +44,15 @@ void refuse_unsupported(const Training& training) {
       model.position == planner::PositionKind::Learned && model.max_positions < workload.seq_len,
       "sequences longer than the position table");
   refuse_if(training.schedule.forward_only, "schedules without backward");
+
+  const planner::Schedule& schedule = training.schedule;
+  const int microbatches = planner::microbatches(layout, workload);
+  if (schedule.stages != layout.pp || schedule.chunk_count() != layout.chunks() ||
+      schedule.microbatches != microbatches ||
+      schedule.programs.size() != static_cast<std::size_t>(layout.pp) ||
+      schedule.chunks.size() != static_cast<std::size_t>(layout.chunks())) {
+    throw profiles::InputError(where, "the schedule is not of this layout and workload");
+  }
 }
 
 }  // namespace meshplan::runtime

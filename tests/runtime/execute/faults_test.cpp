@@ -128,6 +128,9 @@ TEST(Unsupported, IsRefusedInOneLineBeforeAnythingRuns) {
   training = good;
   training.layout.tp = 3;  // 4 heads
   EXPECT_THAT(refusal(training), HasSubstr("tp"));
+  training = good;
+  training.workload.global_batch = 16;  // the schedule has 8 micro-batches
+  EXPECT_THAT(refusal(training), HasSubstr("schedule"));
 }
 
 }  // namespace

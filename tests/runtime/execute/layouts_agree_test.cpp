@@ -159,6 +159,21 @@ std::string label(const testing::TestParamInfo<Case>& test) {
 
 INSTANTIATE_TEST_SUITE_P(Matrix, LayoutsAgree, testing::ValuesIn(cases()), label);
 
+TEST(Training, StagesThatDoNotWaitForEachOtherAgreeToo) {
+  const auto losses = [](const char* layout) {
+    return run(tiny_training(tiny_model(Family::Gpt), layout, 8, 5, 2, /*global_sync=*/false))
+        .losses;
+  };
+  const std::vector<double> expected = losses("tp1,pp1,dp1,mbs1");
+  for (const char* layout :
+       {"tp1,pp4,dp1,mbs1,schedule=zb-h2", "tp1,pp2,dp2,mbs1,zero1,schedule=zb-v"}) {
+    const std::vector<double> found = losses(layout);
+    for (std::size_t step = 0; step < 5; ++step) {
+      EXPECT_NEAR(found[step], expected[step], kTolerance * expected[step]) << layout;
+    }
+  }
+}
+
 TEST(Training, LearnsTheText) {
   // 97 words at random weights: ln 97 = 4.575 nats. Seven tokens of eight follow from the one
   // before, so a few steps must lower the loss.

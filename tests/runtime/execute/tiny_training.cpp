@@ -45,7 +45,7 @@ planner::Transformer tiny_model(Family family, double dropout) {
 }
 
 Training tiny_training(const planner::Transformer& model, const std::string& layout,
-                       int global_batch, int steps, int buckets) {
+                       int global_batch, int steps, int buckets, bool global_sync) {
   Training training;
   training.model = model;
   training.workload.data_type = profiles::DataType::Fp32;
@@ -53,6 +53,7 @@ Training tiny_training(const planner::Transformer& model, const std::string& lay
   training.workload.global_batch = global_batch;
   training.layout = planner::layout_from_text(layout);
   planner::ScheduleOptions options;
+  options.global_sync = global_sync;
   options.recompute = training.layout.recompute != planner::Recompute::None;
   options.overlap_gradient_reduce = training.layout.overlap != planner::Overlap::None;
   options.chunks.resize(training.layout.chunks());

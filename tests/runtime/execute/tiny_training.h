@@ -14,8 +14,10 @@ enum class Family { Gpt, Llama, Qwen };
 planner::Transformer tiny_model(Family family, double dropout = 0);
 
 /// `steps` steps of `global_batch` sequences under the layout that `layout` spells. The schedule is
-/// the planner's, with `buckets` gradient and gather buckets a chunk.
+/// the planner's, with `buckets` gradient and gather buckets a chunk; without `global_sync` ranks
+/// do not wait for the gradient norm and nothing is clipped.
 Training tiny_training(const planner::Transformer& model, const std::string& layout,
-                       int global_batch = 8, int steps = 5, int buckets = 2);
+                       int global_batch = 8, int steps = 5, int buckets = 2,
+                       bool global_sync = true);
 
 }  // namespace meshplan::runtime

@@ -80,9 +80,7 @@ TEST(MeasureParallel, SpansOfAStreamAreOrderedAndApart) {
 TEST(MeasureReplay, RunsMoreRanksThanCoresAndModelsCommunication) {
   const Training training =
       tiny_training(tiny_model(Family::Llama), "tp2,pp2,dp4,mbs1,sp,zero1", 8, 3);
-  // Transfers of a second against computation of microseconds: the step is communication. Two
-  // micro-batches through two stages: F0 F1 cross one after the other, B0 B1 return; the second
-  // gradient leaves when the second activation has come.
+  // Collectives of a second against computation of milliseconds, and nothing hides them.
   const Measured measured =
       measure_replay(training, communication_only(training.schedule, Seconds{1}), {.warm_up = 1});
   const Measurement& m = measured.measurement;
