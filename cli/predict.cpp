@@ -3,13 +3,19 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
 
 #include "cli/command.h"
 #include "cli/plan_report.h"
 #include "cli/problem_options.h"
+#include "cli/terminal.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
+#include "planner/layout/rank_place.h"
 #include "planner/plan_json.h"
+#include "planner/simulate/gantt.h"
+#include "planner/simulate/trace.h"
 #include "profiles/atomic_file.h"
 #include "profiles/input_error.h"
 
@@ -18,8 +24,8 @@ namespace {
 
 struct Options {
   ProblemOptions problem;
-  std::string plan_file, plan_number = "0", layout, out;
-  bool as_json = false;
+  std::string plan_file, plan_number = "0", layout, out, trace;
+  bool as_json = false, gantt = false;
 };
 
 struct Question {
@@ -55,31 +61,61 @@ Question question_from(const Options& options) {
   return {problem_from(options.problem, files), layout};
 }
 
-int run(const Options& options) {
-  Question question = question_from(options);
+/// Exit 1 when there are too few devices; any other broken rule is refused.
+std::optional<int> refuse_illegal(const Question& question) {
   const planner::Problem& problem = question.problem;
-  const int devices = problem.cluster.devices();
-  const auto broken =
-      planner::violations(question.layout, problem.model, problem.workload, devices);
+  const auto broken = planner::violations(question.layout, problem.model, problem.workload,
+                                          problem.cluster.devices());
   for (const planner::Violation& violation : broken) {
-    if (violation.rule == planner::Rule::Devices) {
-      std::fprintf(stderr, "meshplan: %s\n", violation.what.c_str());
-      return kAnswerIsNo;
+    if (violation.rule != planner::Rule::Devices) {
+      throw profiles::InputError("layout", violation.what);
     }
-    throw profiles::InputError("layout", violation.what);
+    std::fprintf(stderr, "meshplan: %s\n", violation.what.c_str());
+    return kAnswerIsNo;
   }
+  return std::nullopt;
+}
+
+void write_trace_file(const std::string& path, const Question& question,
+                      const planner::PreparedLayout& prepared) {
+  planner::TraceOptions options;
+  const int per_node = question.problem.cluster.devices_used_per_node;
+  for (int stage = 0; stage < question.layout.pp; ++stage) {
+    const planner::RankPlace place{.pp = stage};
+    options.node_of_rank.push_back(planner::rank_of(question.layout, place) / per_node);
+    const auto& m = prepared.memory[static_cast<std::size_t>(stage)];
+    options.resident.push_back(m.device() - m.activations);
+  }
+  std::ostringstream text;
+  write_trace(text, prepared.schedule, simulate(prepared.schedule, prepared.costs), options);
+  profiles::write_atomically(path, text.str());
+}
+
+int run(const Options& options) {
+  const Question question = question_from(options);
+  const planner::Problem& problem = question.problem;
+  if (const auto exit = refuse_illegal(question)) return *exit;
   planner::PriceBook book(problem);
+  const planner::PreparedLayout prepared = prepare(book, question.layout);
   planner::PlanResult result;
-  result.plans.push_back(planner::predict(book, question.layout));
-  const std::string document = plan_json(problem, result).dump(1) + "\n";
-  if (!options.out.empty()) profiles::write_atomically(options.out, document);
+  result.plans.push_back(assemble_plan(book, question.layout, prepared,
+                                       planner::simulate_step(prepared.schedule, prepared.costs)));
+  nlohmann::json document = plan_json(problem, result);
+  if (!options.out.empty()) profiles::write_atomically(options.out, document.dump(1) + "\n");
+  if (!options.trace.empty()) write_trace_file(options.trace, question, prepared);
+  std::string text;
   if (options.as_json) {
-    std::fputs(document.c_str(), stdout);
+    const planner::Timeline timeline = simulate(prepared.schedule, prepared.costs);
+    document["timeline"] = timeline_json(prepared.schedule, timeline);
+    text = document.dump(1) + "\n";
   } else {
-    const std::string text =
-        question_text(problem) + "\n" + plan_text(problem, result.plans.front());
-    std::fputs(text.c_str(), stdout);
+    text = question_text(problem) + "\n" + plan_text(problem, result.plans.front());
   }
+  if (options.gantt && !options.as_json) {
+    const planner::GanttOptions style{.colour = wants_colour(stdout)};
+    text += "\n" + gantt(prepared.schedule, simulate(prepared.schedule, prepared.costs), style);
+  }
+  std::fputs(text.c_str(), stdout);
   return result.plans.front().fits ? kDone : kAnswerIsNo;
 }
 
@@ -96,6 +132,9 @@ void add_predict(CLI::App& app, Action& action) {
   command->add_option("--plan", options->plan_number, "which plan of the file (0)")->type_name("N");
   command->add_option("--out", options->out, "write the prediction to a plan file")
       ->type_name("FILE");
+  command->add_option("--trace", options->trace, "write the timeline as Chrome trace events")
+      ->type_name("FILE");
+  command->add_flag("--gantt", options->gantt, "draw one step of the pipeline");
   command->add_flag("--json", options->as_json, "one JSON document on standard output");
   command->callback([options, &action] { action = [options] { return run(*options); }; });
 }

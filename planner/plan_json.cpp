@@ -5,6 +5,7 @@
 #include "planner/layout/layout_text.h"
 #include "planner/model/config.h"
 #include "planner/model/parameters.h"
+#include "planner/simulate/summary.h"
 #include "profiles/cluster_json.h"
 #include "profiles/input_error.h"
 
@@ -178,6 +179,21 @@ json plan_json(const Problem& problem, const PlanResult& result) {
                            {"cheapest_knob", miss.cheapest_knob}};
   }
   return out;
+}
+
+json timeline_json(const Schedule& schedule, const Timeline& timeline) {
+  const TimelineSummary summary = summarize(schedule, timeline, 0);
+  json ranks = json::array();
+  for (const RankSummary& rank : summary.ranks) {
+    ranks.push_back({{"period_seconds", rank.period.count()},
+                     {"time", time_json(rank.terms)},
+                     {"bubble",
+                      {{"waiting_seconds", rank.bubble.waiting.count()},
+                       {"transfer_seconds", rank.bubble.transfer.count()}}},
+                     {"activations_peak_bytes", rank.peak.count},
+                     {"activations_peak_at_seconds", rank.peak_time.count()}});
+  }
+  return {{"stages", ranks}, {"critical_path", time_json(summary.critical_path)}};
 }
 
 PlanFile read_plan(const JsonNode& document, const profiles::DataFiles& files) {

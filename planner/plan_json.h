@@ -5,6 +5,8 @@
 
 #include "planner/plan.h"
 #include "planner/problem.h"
+#include "planner/schedule/schedule.h"
+#include "planner/simulate/timeline.h"
 #include "profiles/data_files.h"
 #include "profiles/json_node.h"
 
@@ -13,6 +15,10 @@ namespace meshplan::planner {
 /// The document that `plan --json`, `predict --json` and `--out` write: schema meshplan.plan/1,
 /// docs/file-formats.md. Self-contained: model config, cluster and workload are inside.
 nlohmann::json plan_json(const Problem& problem, const PlanResult& result);
+
+/// A timeline in figures, rank by rank: terms, bubble by cause, peak of activations; the critical
+/// path.
+nlohmann::json timeline_json(const Schedule& schedule, const Timeline& timeline);
 
 /// A plan file read back: the question it answered, and the layouts of its answer.
 struct PlanFile {

@@ -37,7 +37,7 @@ BlockCompute block_compute(const OperatorGraph& block, const CostContext& contex
 
 /// Collectives of the groups inside a block, priced for where the groups lie.
 struct BlockGroups {
-  CollectiveModel tp, cp, ep;
+  const CollectiveModel &tp, &cp, &ep;
 };
 
 /// Time of the block's collectives, alone on their links.

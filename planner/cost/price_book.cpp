@@ -31,13 +31,6 @@ Key degrees_key(const Layout& layout) {
       .field(layout.cp, 10);
 }
 
-HopCost hop_cost(const GroupShape& shape, const profiles::Cluster& cluster, Bytes boundary) {
-  const CollectiveModel link(shape, cluster);
-  const Seconds latency = link.time(Collective::SendReceive, Bytes{1});
-  const Seconds whole = link.time(Collective::SendReceive, boundary);
-  return {.latency = latency, .transfer = std::max(whole - latency, Seconds{0})};
-}
-
 }  // namespace
 
 Placement placement(const Layout& layout, const profiles::Cluster& cluster) {
@@ -72,8 +65,26 @@ const ModelGraphs& PriceBook::graphs(int tp) {
   return at->second;
 }
 
-CollectiveModel PriceBook::group(const GroupShape& shape) const {
-  return CollectiveModel(shape, problem_.cluster);
+std::size_t PriceBook::ShapeHash::operator()(const GroupShape& shape) const {
+  std::size_t hash = 0;
+  for (const int field : {shape.ranks, shape.nodes, shape.ranks_per_node, shape.groups_per_node,
+                          shape.nvlink_domains, shape.nics, shape.groups_per_nic}) {
+    hash = hash * 1000003 + static_cast<std::size_t>(field);
+  }
+  return hash;
+}
+
+const CollectiveModel& PriceBook::group(const GroupShape& shape) {
+  const auto at = groups_.find(shape);
+  if (at != groups_.end()) return at->second;
+  return groups_.emplace(shape, CollectiveModel(shape, problem_.cluster)).first->second;
+}
+
+HopCost PriceBook::hop(const GroupShape& shape, Bytes boundary) {
+  const CollectiveModel& link = group(shape);
+  const Seconds latency = link.time(Collective::SendReceive, Bytes{1});
+  const Seconds whole = link.time(Collective::SendReceive, boundary);
+  return {.latency = latency, .transfer = std::max(whole - latency, Seconds{0})};
 }
 
 const PriceBook::BlockComputes& PriceBook::computes(const Layout& layout) {
@@ -127,18 +138,16 @@ BlockPrices PriceBook::prices(const Layout& layout, const Placement& where) {
 ScheduleCosts PriceBook::costs(const Layout& layout, const std::vector<int>& split,
                                const Placement& where) {
   const profiles::Cluster& cluster = problem_.cluster;
-  GroupShape world;
-  world.ranks = layout.devices();
-  const int per_node = std::min(ranks_per_node(cluster), world.ranks);
-  world.nodes = (world.ranks + per_node - 1) / per_node;
-  world.ranks_per_node = per_node;
+  RankGroup everyone;
+  everyone.append({1, layout.devices()});
+  const GroupShape world = group_shape(everyone, layout.devices(), cluster);
   const ReplicaGroups replicas{group(where.shards), group(where.expert_replicas),
                                group(where.replicates), group(world), where.shards.nodes > 1};
   PipelineHops hops;
   const Bytes boundary = activations(layout).boundary;
   const auto stages = static_cast<std::size_t>(layout.pp);
   for (std::size_t s = 0; s < where.hops.size(); ++s) {
-    hops.forward.push_back(hop_cost(where.hops[s], cluster, boundary));
+    hops.forward.push_back(hop(where.hops[s], boundary));
     hops.crosses_nodes.push_back(where.hops[s].nodes > 1);
   }
   for (std::size_t s = 0; s < where.hops.size(); ++s) {

@@ -46,10 +46,15 @@ class PriceBook {
 
  private:
   const ModelGraphs& graphs(int tp);
-  [[nodiscard]] CollectiveModel group(const GroupShape& shape) const;
+  const CollectiveModel& group(const GroupShape& shape);
+  HopCost hop(const GroupShape& shape, profiles::Bytes boundary);
 
   const Problem& problem_;
   CostContext context_;
+  struct ShapeHash {
+    std::size_t operator()(const GroupShape& shape) const;
+  };
+  std::unordered_map<GroupShape, CollectiveModel, ShapeHash> groups_;
   std::unordered_map<int, ModelGraphs> graphs_;
   std::unordered_map<std::uint64_t, BlockComputes> computes_;
   std::unordered_map<std::uint64_t, RankParameters> parameters_;

@@ -77,15 +77,17 @@ class ReplicaPricer {
   const ReplicaGroups& groups_;
 };
 
-/// ZeRO-3: every layer is gathered for forward and for backward and its gradients reduced, each
-/// micro-batch. One layer ahead: the gather hides behind the layer before, the reduction behind the
-/// layer after.
-void add_sharded_layers(const RankParameters& parameters, const Transformer& model,
-                        const ReplicaPricer& pricer, const std::vector<int>& split,
-                        const BlockPrices& blocks, std::vector<ChunkCost>& chunks) {
+/// ZeRO-2 keeps no whole gradient, so each layer's is reduced in every micro-batch, behind the
+/// backward of the layer before it. ZeRO-3 also gathers every layer for forward and again for
+/// backward, one layer ahead.
+void add_sharded_layers(const Layout& layout, const RankParameters& parameters,
+                        const Transformer& model, const ReplicaPricer& pricer,
+                        const std::vector<int>& split, const BlockPrices& blocks,
+                        std::vector<ChunkCost>& chunks) {
+  const bool gathers = layout.zero >= 3;
   const auto exposed = [&](const ParameterCount& unit, const BlockCost& block, Work& forward,
                            Work& backward) {
-    const Seconds gather = pricer.gather(unit, 1);
+    const Seconds gather = gathers ? pricer.gather(unit, 1) : Seconds{0};
     const Seconds reduce = pricer.reduce(unit, 1);
     forward.dp += at_least_zero(gather - block.forward.total());
     const Seconds beside =
@@ -106,9 +108,11 @@ void add_sharded_layers(const RankParameters& parameters, const Transformer& mod
     chunks[c].forward = chunks[c].forward + dense_count * dense_forward + double(sparse) * forward;
     chunks[c].weight_grad =
         chunks[c].weight_grad + dense_count * dense_backward + double(sparse) * backward;
-    // The first gather of a chunk has nothing before it to hide behind.
-    chunks[c].forward.dp +=
-        pricer.gather(c == 0 ? parameters.embedding : parameters.dense_layer, 1);
+    // The first gather of a chunk has nothing before it to hide behind, the last reduction nothing
+    // after it.
+    const ParameterCount& end = c == 0 ? parameters.embedding : parameters.dense_layer;
+    if (gathers) chunks[c].forward.dp += pricer.gather(end, 1);
+    chunks[c].weight_grad.dp += pricer.reduce(end, 1);
     first += split[c];
   }
 }
@@ -166,7 +170,7 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
     const int shards = layout.zero >= 1 ? layout.shards() : 1;
     updated[static_cast<std::size_t>(owner_of_chunk(layout, c))] += count / shards;
     if (!replicated) continue;
-    if (layout.zero < 3) {
+    if (layout.zero < 2) {
       const int pieces = out.overlap_gradient_reduce ? buckets(count) : 1;
       out.chunks[at].gradient_reduce.assign(static_cast<std::size_t>(pieces),
                                             pricer.reduce(mine, pieces));
@@ -177,8 +181,8 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
                                              pricer.gather(mine, pieces));
     }
   }
-  if (replicated && layout.zero >= 3) {
-    add_sharded_layers(parameters, context.model, pricer, split, blocks, out.chunks);
+  if (replicated && layout.zero >= 2) {
+    add_sharded_layers(layout, parameters, context.model, pricer, split, blocks, out.chunks);
   }
 
   // Gradients read, master copy and moments read and written, working weights written.
@@ -195,7 +199,7 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
   }
 
   // Transfers between stages and gradient buckets leave through the same NICs.
-  const bool shares = replicated && out.overlap_gradient_reduce && layout.zero < 3 &&
+  const bool shares = replicated && out.overlap_gradient_reduce && layout.zero < 2 &&
                       groups.dense_crosses_nodes && layout.pp > 1;
   out.hops_forward.resize(static_cast<std::size_t>(chunk_count));
   out.hops_backward.resize(static_cast<std::size_t>(chunk_count));

@@ -21,10 +21,10 @@ std::vector<ChunkCost> chunk_costs(const Transformer& model, const std::vector<i
 
 /// Data parallelism of a layout: which groups reduce and gather.
 struct ReplicaGroups {
-  CollectiveModel dense;     ///< dp * cp ranks, or the shards of hsdp
-  CollectiveModel experts;   ///< replicas of one expert
-  CollectiveModel replicas;  ///< hsdp: replicas of one shard
-  CollectiveModel world;     ///< all ranks: the gradient norm
+  const CollectiveModel& dense;     ///< dp * cp ranks, or the shards of hsdp
+  const CollectiveModel& experts;   ///< replicas of one expert
+  const CollectiveModel& replicas;  ///< hsdp: replicas of one shard
+  const CollectiveModel& world;     ///< all ranks: the gradient norm
   bool dense_crosses_nodes = false;
 };
 
@@ -37,12 +37,12 @@ struct PipelineHops {
 
 /// The whole price list that the simulator interprets.
 ///
-/// Gradients: all-reduce (ZeRO-0) or reduce-scatter (1, 2) of reduction_bytes per parameter, in
+/// Gradients: all-reduce (ZeRO-0) or reduce-scatter (ZeRO-1) of reduction_bytes per parameter, in
 /// buckets of 40M parameters beside backward where the layout overlaps them, else after the last
-/// backward. ZeRO-1 and 2 gather updated parameters, beside the first forward or before it. ZeRO-3
-/// gathers every layer for forward and again for backward and reduces its gradients each
-/// micro-batch, one layer ahead: only what exceeds the layer's compute shows. Optimizer: every byte
-/// of the shard's states read and written once.
+/// backward. ZeRO-2 keeps no whole gradient: it reduces layer by layer in every micro-batch; ZeRO-3
+/// also gathers every layer for forward and again for backward; of both only what exceeds the
+/// compute beside it shows. ZeRO-1 and 2 gather updated parameters, beside the first forward or
+/// before it. Optimizer: every byte of the shard's states read and written once.
 ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
                              const std::vector<int>& split, const BlockPrices& blocks,
                              const RankParameters& parameters, const ReplicaGroups& groups,

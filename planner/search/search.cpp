@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <queue>
+#include <stdexcept>
 
 #include "planner/cost/price_book.h"
 #include "planner/layout/legality.h"
@@ -289,6 +290,9 @@ class Search {
     const PreparedLayout prepared = prepare(book_, priced.layout);
     const SimulatedStep step = simulator_.step(prepared.schedule, prepared.costs);
     ++report_.simulated;
+    if (!(step.step > Seconds{0})) {
+      throw std::logic_error("no step time for " + text(priced.layout));
+    }
     Candidate candidate{step.step, peak_bytes(prepared.memory), priced.place,
                         assemble_plan(book_, priced.layout, prepared, step)};
     candidate.plan.equivalent = priced.equivalent;
@@ -311,10 +315,16 @@ class Search {
 
   [[nodiscard]] bool full() const { return best_.size() == static_cast<std::size_t>(options_.top); }
 
+  /// Whether something below `entry` may come before `last`: its step is no less than the bound,
+  /// its place no less than the entry's.
+  [[nodiscard]] static bool may_beat(const Entry& entry, const Candidate& last) {
+    return entry.bound != last.step ? entry.bound < last.step : entry.place < last.place;
+  }
+
   void simulate_best_first() {
     while (!queue_.empty()) {
       const Entry entry = queue_.top();
-      if (full() && entry.bound > best_.back().step) break;
+      if (full() && !may_beat(entry, best_.back())) break;
       queue_.pop();
       if (entry.priced) {
         simulate(priced_[static_cast<std::size_t>(entry.index)]);
