@@ -11,6 +11,7 @@
 #include "cli/terminal.h"
 #include "planner/evaluate/evaluate_runs.h"
 #include "planner/evaluate/runs.h"
+#include "planner/evaluate/split.h"
 #include "profiles/data_files.h"
 #include "profiles/input_error.h"
 #include "profiles/number_format.h"
@@ -27,6 +28,7 @@ using profiles::human;
 struct Options {
   std::vector<std::string> files;
   std::string max_error, profiles;
+  planner::Half half = planner::Half::Both;
   bool as_json = false;
 };
 
@@ -40,6 +42,18 @@ json summary_json(const ErrorSummary& s) {
           {"p95", s.p95},       {"bias", s.bias}};
 }
 
+json terms_json(const planner::Terms& t) {
+  return {{"compute_seconds", t.compute.count()},
+          {"tp_communication_seconds", t.tp.count()},
+          {"pp_communication_seconds", t.pp.count()},
+          {"dp_communication_seconds", t.dp.count()},
+          {"cp_communication_seconds", t.cp.count()},
+          {"ep_communication_seconds", t.ep.count()},
+          {"optimizer_seconds", t.optimizer.count()},
+          {"overhead_seconds", t.overhead.count()},
+          {"bubble_seconds", t.bubble.count()}};
+}
+
 json run_json(const EvaluatedRun& run) {
   json out = {{"id", run.run->id}, {"layout", run.run->layout_text}};
   if (run.run->step) out["measured_seconds"] = run.run->step->count();
@@ -49,6 +63,7 @@ json run_json(const EvaluatedRun& run) {
     out["predicted_low_seconds"] = p.step_low.count();
     out["predicted_high_seconds"] = p.step_high.count();
     out["fits"] = run.plan->fits;
+    out["time"] = terms_json(p.terms);
   }
   if (run.time_error) out["error"] = *run.time_error;
   if (run.run->peak_memory) out["measured_memory_bytes"] = run.run->peak_memory->count;
@@ -187,6 +202,12 @@ int run(const Options& options) {
     auto more = planner::read_runs(profiles::JsonNode::read_file(file), files);
     std::move(more.begin(), more.end(), std::back_inserter(runs));
   }
+  if (options.half != planner::Half::Both) {
+    std::erase_if(runs, [&](const planner::RecordedRun& run) {
+      const bool fitted = planner::is_fitted(run.source, run.model_name);
+      return fitted != (options.half == planner::Half::Fitted);
+    });
+  }
   const double limit = options.max_error.empty() ? 0 : fraction(options.max_error);
   Progress progress;
   const RunsReport report = planner::evaluate_runs(
@@ -209,6 +230,12 @@ void add_evaluate(CLI::App& app, Action& action) {
       ->add_option("--max-error", options->max_error,
                    "exit 1 when the mean step-time error is larger")
       ->type_name("10%");
+  command
+      ->add_option("--half", options->half,
+                   "only the runs that constants may be fitted on, or those held out")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, planner::Half>{
+          {"fitted", planner::Half::Fitted}, {"held", planner::Half::Held}}))
+      ->type_name("fitted|held");
   command->add_option("--profiles", options->profiles, "directory with profiles of your own")
       ->type_name("DIR");
   command->add_flag("--json", options->as_json, "one JSON document on standard output");
