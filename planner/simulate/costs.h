@@ -11,16 +11,19 @@ struct Work {
   profiles::Seconds compute{0};
   profiles::Seconds tp{0}, cp{0}, ep{0}, dp{0};  ///< exposed collectives inside the instruction
   profiles::Seconds overhead{0};                 ///< launches and host time that nothing hides
+  profiles::Seconds pp{0};                       ///< transfers that the device waits for
 
   [[nodiscard]] constexpr profiles::Seconds total() const {
-    return compute + tp + cp + ep + dp + overhead;
+    return compute + tp + cp + ep + dp + overhead + pp;
   }
   friend constexpr Work operator+(const Work& a, const Work& b) {
     return {a.compute + b.compute, a.tp + b.tp, a.cp + b.cp,
-            a.ep + b.ep,           a.dp + b.dp, a.overhead + b.overhead};
+            a.ep + b.ep,           a.dp + b.dp, a.overhead + b.overhead,
+            a.pp + b.pp};
   }
   friend constexpr Work operator*(double n, const Work& a) {
-    return {n * a.compute, n * a.tp, n * a.cp, n * a.ep, n * a.dp, n * a.overhead};
+    return {n * a.compute, n * a.tp, n * a.cp, n * a.ep, n * a.dp, n * a.overhead,
+            n * a.pp};
   }
   friend constexpr bool operator==(const Work&, const Work&) = default;
 };

@@ -239,6 +239,7 @@ class Walk {
       terms.cp += part.cp;
       terms.ep += part.ep;
       terms.dp += part.dp;
+      terms.pp += part.pp;
       terms.overhead += part.overhead;
       terms.bubble += part.bubble;
     } else if (segment.stream == Stream::DataParallel) {

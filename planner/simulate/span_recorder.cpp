@@ -26,7 +26,8 @@ void SpanRecorder::compute(int rank, int instruction, int step, Seconds start, S
   const std::pair<Term, Seconds> parts[] = {
       {Term::Compute, work.compute},    {Term::TensorParallel, work.tp},
       {Term::ContextParallel, work.cp}, {Term::ExpertParallel, work.ep},
-      {Term::DataParallel, work.dp},    {Term::Overhead, work.overhead}};
+      {Term::DataParallel, work.dp},    {Term::Overhead, work.overhead},
+      {Term::PipelineTransfer, work.pp}};
   const std::size_t first = spans_.size();
   Seconds at = start;
   for (const auto& [term, length] : parts) {
