@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <oneapi/dnnl/dnnl.hpp>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
 
 #include "kernels/cpu/gemm_library.h"
 #include "kernels/cpu/queue.h"
-#include "oneapi/dnnl/dnnl.hpp"
 
 namespace meshplan::kernels::cpu {
 namespace {
