@@ -92,8 +92,12 @@ PreparedLayout prepare(PriceBook& book, const Layout& layout) {
   options.chunks = chunk_facts(problem, layout, out.split, out.costs, book.activations(layout));
   out.schedule = build_schedule(layout.schedule, layout.pp, layout.chunks_per_stage(),
                                 microbatches(layout, problem.workload), options);
-  stage_memory(problem.model, layout, problem.workload, problem.framework, out.split,
-               book.parameters(layout), book.activations(layout), out.memory);
+  const RankParameters& parameters = book.parameters(layout);
+  const ActivationBytes& activations = book.activations(layout);
+  std::vector<StageLoad> loads;
+  stage_loads(problem.model, layout, problem.workload, out.split, parameters, activations, loads);
+  stage_memory(layout, problem.workload, problem.framework, loads, parameters, activations,
+               out.memory);
   return out;
 }
 

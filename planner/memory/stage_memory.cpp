@@ -88,26 +88,23 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
   return out;
 }
 
-void stage_memory(const Transformer& model, const Layout& layout, const Workload& workload,
-                  const profiles::Framework& framework, const std::vector<int>& split,
-                  const RankParameters& parameters, const ActivationBytes& activations,
-                  std::vector<StageMemory>& out) {
+void stage_loads(const Transformer& model, const Layout& layout, const Workload& workload,
+                 const std::vector<int>& split, const RankParameters& parameters,
+                 const ActivationBytes& activations, std::vector<StageLoad>& out) {
   const int chunks = layout.chunks();
   const int batches = microbatches(layout, workload);
   const bool tied_copy = model.tied_embeddings && layout.pp > 1 &&
                          owner_of_chunk(layout, 0) != owner_of_chunk(layout, chunks - 1);
-  out.assign(static_cast<std::size_t>(layout.pp), StageMemory{});
+  out.assign(static_cast<std::size_t>(layout.pp), StageLoad{});
   thread_local std::vector<Bytes> kept_by_chunk;  // scratch: no allocation per candidate
-  thread_local std::vector<ParameterCount> owned;
   kept_by_chunk.assign(static_cast<std::size_t>(chunks), Bytes{});
-  owned.assign(static_cast<std::size_t>(layout.pp), ParameterCount{});
 
   int first = 0;
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const int count = split[static_cast<std::size_t>(chunk)];
     const auto stage = static_cast<std::size_t>(owner_of_chunk(layout, chunk));
     const int sparse = sparse_layers(model, first, count);
-    ParameterCount& mine = owned[stage];
+    ParameterCount& mine = out[stage].parameters;
     mine = mine + std::int64_t{count - sparse} * parameters.dense_layer +
            std::int64_t{sparse} * parameters.sparse_layer;
     Bytes& kept_here = kept_by_chunk[static_cast<std::size_t>(chunk)];
@@ -125,17 +122,28 @@ void stage_memory(const Transformer& model, const Layout& layout, const Workload
     first += count;
   }
 
+  for (int stage = 0; stage < layout.pp; ++stage) {
+    out[static_cast<std::size_t>(stage)].activations = peak_activation_bytes(
+        layout.schedule, layout.pp, layout.chunks_per_stage(), batches, stage, kept_by_chunk);
+  }
+}
+
+void stage_memory(const Layout& layout, const Workload& workload,
+                  const profiles::Framework& framework, const std::vector<StageLoad>& loads,
+                  const RankParameters& parameters, const ActivationBytes& activations,
+                  std::vector<StageMemory>& out) {
+  const int chunks = layout.chunks();
+  out.assign(static_cast<std::size_t>(layout.pp), StageMemory{});
   const Bytes vocabulary_gradient = {2 * parameters.embedding.sum()};
   const auto last = static_cast<std::size_t>(owner_of_chunk(layout, chunks - 1));
   for (int stage = 0; stage < layout.pp; ++stage) {
     const auto s = static_cast<std::size_t>(stage);
     StageMemory& memory = out[s];
-    const States states = states_of(owned[s], layout, workload, framework);
+    const States states = states_of(loads[s].parameters, layout, workload, framework);
     memory.weights = states.weights;
     memory.gradients = states.gradients;
     memory.optimizer = states.optimizer;
-    memory.activations = peak_activation_bytes(
-        layout.schedule, layout.pp, layout.chunks_per_stage(), batches, stage, kept_by_chunk);
+    memory.activations = loads[s].activations;
     memory.workspace = framework.workspace;
 
     // Two moments compete for the peak: the loss (last stage) and a layer's backward.
@@ -148,8 +156,9 @@ void stage_memory(const Transformer& model, const Layout& layout, const Workload
     Bytes in_backward = activations.rebuilt + activations.transient;
     if (layout.zero >= 2) {
       // Gathered layers in use and fetched ahead, and one layer's unsharded gradient.
-      const ParameterCount& unit = model.experts ? parameters.sparse_layer : parameters.dense_layer;
-      const auto largest = static_cast<double>(std::max(unit.sum(), parameters.embedding.sum()));
+      const auto largest = static_cast<double>(
+          std::max({parameters.dense_layer.sum(), parameters.sparse_layer.sum(),
+                    parameters.embedding.sum()}));
       if (layout.zero >= 3) {
         memory.buffers +=
             rounded(largest * framework.gathered_bytes * (1 + framework.prefetched_units));

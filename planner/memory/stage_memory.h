@@ -47,10 +47,21 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
                                  const Layout& layout, const Workload& workload,
                                  const profiles::Framework& framework);
 
-/// Memory of every stage of `layout`. `split` = layers per chunk; `parameters` and `activations` as
-/// computed for this layout. Writes into `out` (size pp), so that a search allocates nothing.
-void stage_memory(const Transformer& model, const Layout& layout, const Workload& workload,
-                  const profiles::Framework& framework, const std::vector<int>& split,
+/// What a stage holds before states are sharded: the same for every ZeRO stage of a layout.
+struct StageLoad {
+  ParameterCount parameters;
+  profiles::Bytes activations;  ///< of all micro-batches in flight, at the worst moment
+};
+/// Of every stage; `split` = layers per chunk. Writes into `out` (size pp), so that a search
+/// allocates nothing.
+void stage_loads(const Transformer& model, const Layout& layout, const Workload& workload,
+                 const std::vector<int>& split, const RankParameters& parameters,
+                 const ActivationBytes& activations, std::vector<StageLoad>& out);
+
+/// Memory of every stage of `layout`. `loads`, `parameters` and `activations` as computed for it.
+/// Writes into `out` (size pp).
+void stage_memory(const Layout& layout, const Workload& workload,
+                  const profiles::Framework& framework, const std::vector<StageLoad>& loads,
                   const RankParameters& parameters, const ActivationBytes& activations,
                   std::vector<StageMemory>& out);
 

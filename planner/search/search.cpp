@@ -127,6 +127,7 @@ class Search {
     bool tp_overlap_offered = false;
     bool others_offered = false;
     std::int64_t count = 0;
+    loads_.clear();
     for (const int zero : space_.zero_stages(d)) {
       const auto overlaps = space_.overlaps(d, family.sp, zero);
       const auto layouts = static_cast<std::int64_t>(overlaps.size()) * orders;
@@ -139,8 +140,13 @@ class Search {
         reject(name(*rule), layouts);
         continue;
       }
-      stage_memory(problem_.model, layout, problem_.workload, problem_.framework, split_of(layout),
-                   book_.parameters(layout), book_.activations(layout), memory_);
+      // States differ by ZeRO stage; what a stage holds of parameters and activations does not.
+      if (loads_.empty()) {
+        stage_loads(problem_.model, layout, problem_.workload, split_of(layout),
+                    book_.parameters(layout), book_.activations(layout), loads_);
+      }
+      stage_memory(layout, problem_.workload, problem_.framework, loads_, book_.parameters(layout),
+                   book_.activations(layout), memory_);
       const Bytes peak = peak_bytes(memory_);
       if (peak > problem_.memory_limit()) {
         reject("out_of_memory", layouts);
@@ -399,6 +405,7 @@ class Search {
   std::priority_queue<Entry, std::vector<Entry>, Later> queue_;
   std::vector<Candidate> best_;
   std::vector<Sized> by_memory_;
+  std::vector<StageLoad> loads_;  ///< scratch of judge_family
   std::vector<StageMemory> memory_;
   std::map<int, std::vector<int>> splits_;
   std::map<std::tuple<int, int, int, int, int>, std::vector<Placed>> placed_;

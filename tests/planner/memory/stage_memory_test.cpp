@@ -27,10 +27,13 @@ std::vector<StageMemory> memory_of(const Transformer& model, const char* text, i
   EXPECT_EQ(broken_rule(layout, model, workload, layout.devices()), std::nullopt);
   const ModelGraphs graphs =
       model_graphs(with_padded_vocabulary(model, layout.tp), flash, workload.data_type);
+  const RankParameters parameters = rank_parameters(model, layer_split(layout));
+  const ActivationBytes activations =
+      activation_bytes(model, graphs, layout, workload, framework);
+  std::vector<StageLoad> loads;
+  stage_loads(model, layout, workload, stage_split(layout, model), parameters, activations, loads);
   std::vector<StageMemory> out;
-  stage_memory(model, layout, workload, framework, stage_split(layout, model),
-               rank_parameters(model, layer_split(layout)),
-               activation_bytes(model, graphs, layout, workload, framework), out);
+  stage_memory(layout, workload, framework, loads, parameters, activations, out);
   return out;
 }
 
