@@ -21,6 +21,10 @@ std::vector<double> max_min_shares(std::span<const FlowLinks> flows, int links);
 /// Flows that come and go on shared links, and when each will be done. When one comes or goes, only
 /// flows that it reaches over common links get new shares. A flow's work is the time that it takes
 /// alone; a flow that is never disturbed ends at exactly start + work.
+///
+/// Fair sharing is sensitive: where many transfers meet on one link, prices that differ in the
+/// ninth digit can move a step by about a percent, because who meets whom changes from then on. The
+/// result is still the same for the same input.
 class SharedLinks {
  public:
   /// No flow is under way; flows are numbered 0 .. flows-1 by the caller, one at a time each.

@@ -17,13 +17,11 @@ struct Work {
     return compute + tp + cp + ep + dp + overhead + pp;
   }
   friend constexpr Work operator+(const Work& a, const Work& b) {
-    return {a.compute + b.compute, a.tp + b.tp, a.cp + b.cp,
-            a.ep + b.ep,           a.dp + b.dp, a.overhead + b.overhead,
-            a.pp + b.pp};
+    return {a.compute + b.compute,   a.tp + b.tp, a.cp + b.cp, a.ep + b.ep, a.dp + b.dp,
+            a.overhead + b.overhead, a.pp + b.pp};
   }
   friend constexpr Work operator*(double n, const Work& a) {
-    return {n * a.compute, n * a.tp, n * a.cp, n * a.ep, n * a.dp, n * a.overhead,
-            n * a.pp};
+    return {n * a.compute, n * a.tp, n * a.cp, n * a.ep, n * a.dp, n * a.overhead, n * a.pp};
   }
   friend constexpr bool operator==(const Work&, const Work&) = default;
 };

@@ -5,6 +5,7 @@
 #include "planner/simulate/instruction_label.h"
 #include "planner/simulate/simulate.h"
 #include "planner/simulate/terms.h"
+#include "planner/simulate/waits.h"
 #include "tests/planner/simulate/random_case.h"
 #include "tests/planner/simulate/uniform_costs.h"
 
@@ -59,6 +60,49 @@ TEST(CriticalPath, PassesThroughBucketsAndTheBarrier) {
   EXPECT_EQ(path.segments[2].end, Seconds{9});
   EXPECT_EQ(path.terms.compute, Seconds{9});
   EXPECT_EQ(path.terms.dp, Seconds{30 + 2 + 0.5});
+}
+
+// 1F1B on two stages, forward 3, backward 6, hop 1: F0 0-3, F1 4-7, B1 7-13, B0 14-20.
+TEST(WaitsOf, NamesTheTransferOrTheRankThatIsLate) {
+  const Schedule schedule = build_schedule(ScheduleKind::OneFOneB, 2, 1, 1);
+  const Timeline timeline = simulate(schedule, uniform_costs(schedule, {3, 4, 2}, 1, 0), 1);
+  const auto cause = [&](const RankWait& wait) {
+    return instruction_label(schedule.programs[wait.on_rank][wait.on_instruction]);
+  };
+  const auto first = waits_of(schedule, timeline, 0);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(first[0].start, Seconds{3});
+  EXPECT_EQ(first[0].end, Seconds{14});
+  EXPECT_EQ(cause(first[0]), "send B1,0");
+  const auto second = waits_of(schedule, timeline, 1);
+  ASSERT_EQ(second.size(), 2u);
+  EXPECT_EQ(second[0].end, Seconds{4});
+  EXPECT_EQ(cause(second[0]), "send F0,0");
+  EXPECT_EQ(second[1].start, Seconds{13});  // at the barrier
+  EXPECT_EQ(second[1].end, Seconds{20});
+  EXPECT_EQ(second[1].on_rank, 0);
+  EXPECT_EQ(cause(second[1]), "B0,0");
+}
+
+// Waits and work of a rank fill its timeline, and every wait has a cause.
+TEST(WaitsOf, EveryWaitHasACause) {
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    const auto [schedule, costs] = random_case(seed, seed % 2 == 0 ? Links::None : Links::Shared);
+    const Timeline timeline = simulate(schedule, costs);
+    for (int rank = 0; rank < timeline.ranks; ++rank) {
+      Seconds idle{0}, busy{0}, last{0};
+      for (const RankWait& wait : waits_of(schedule, timeline, rank)) {
+        ASSERT_GE(wait.on_instruction, 0) << seed;
+        idle += wait.end - wait.start;
+      }
+      for (const Span& span : spans_of(timeline, rank))
+        if (span.stream == Stream::Compute) {
+          busy += span.end - span.start;
+          last = span.end;
+        }
+      ASSERT_NEAR((idle + busy).count(), last.count(), 1e-9) << seed;
+    }
+  }
 }
 
 // Whatever the schedule: segments join without gaps from the beginning of the step to its end.
