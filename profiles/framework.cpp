@@ -26,7 +26,8 @@ void read_into(Framework& out, const JsonNode& file) {
   if (const auto states = file.find("states")) {
     states->refuse_unknown_keys({"weight_bytes", "gradient_bytes", "backward_gradient_bytes",
                                  "master_bytes", "moment_bytes", "gathered_bytes",
-                                 "reduced_gradient_bytes", "reduction_bytes", "prefetched_units"});
+                                 "reduced_gradient_bytes", "reduction_bytes", "prefetched_units",
+                                 "accumulation_bytes", "step_bytes"});
     real(*states, "weight_bytes", out.weight_bytes);
     real(*states, "gradient_bytes", out.gradient_bytes);
     real(*states, "backward_gradient_bytes", out.backward_gradient_bytes);
@@ -36,10 +37,14 @@ void read_into(Framework& out, const JsonNode& file) {
     real(*states, "reduced_gradient_bytes", out.reduced_gradient_bytes);
     real(*states, "reduction_bytes", out.reduction_bytes);
     real(*states, "prefetched_units", out.prefetched_units);
+    real(*states, "accumulation_bytes", out.accumulation_bytes);
+    real(*states, "step_bytes", out.step_bytes);
   }
   if (const auto loss = file.find("loss")) {
-    loss->refuse_unknown_keys({"bytes_per_logit", "embedding_gradient_transient"});
+    loss->refuse_unknown_keys(
+        {"bytes_per_logit", "traffic_per_logit", "embedding_gradient_transient"});
     real(*loss, "bytes_per_logit", out.loss_bytes_per_logit);
+    real(*loss, "traffic_per_logit", out.loss_traffic_per_logit);
     flag(*loss, "embedding_gradient_transient", out.embedding_gradient_transient);
   }
   if (const auto allocator = file.find("allocator")) {
@@ -51,12 +56,12 @@ void read_into(Framework& out, const JsonNode& file) {
     size(*allocator, "workspace_bytes", out.workspace);
   }
   if (const auto node = file.find("time")) {
-    node->refuse_unknown_keys({"flash_attention", "fused_elementwise", "elementwise_passes",
-                               "kernel_launch_seconds", "step_overhead_seconds",
-                               "kernels_per_operator", "overlap_grad", "overlap_param",
-                               "overlap_p2p", "sequence_parallel_async", "tp_overlap_fraction"});
+    node->refuse_unknown_keys(
+        {"flash_attention", "dropout", "elementwise_passes", "kernel_launch_seconds",
+         "step_overhead_seconds", "kernels_per_operator", "overlap_grad", "overlap_param",
+         "overlap_p2p", "sequence_parallel_async", "tp_overlap_fraction", "gather_efficiency"});
     flag(*node, "flash_attention", out.flash_attention);
-    flag(*node, "fused_elementwise", out.fused_elementwise);
+    flag(*node, "dropout", out.dropout);
     real(*node, "elementwise_passes", out.elementwise_passes);
     time(*node, "kernel_launch_seconds", out.kernel_launch);
     time(*node, "step_overhead_seconds", out.step_overhead);
@@ -68,6 +73,7 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*node, "overlap_p2p", out.overlap_p2p);
     flag(*node, "sequence_parallel_async", out.sequence_parallel_async);
     real(*node, "tp_overlap_fraction", out.tp_overlap_fraction);
+    real(*node, "gather_efficiency", out.gather_efficiency);
   }
 }
 

@@ -26,8 +26,13 @@ struct Framework {
   double reduction_bytes = 4;         ///< what one gradient moves in the reduction
   double prefetched_units = 1;        ///< layers gathered ahead under ZeRO-3
 
+  // What a micro-batch and a step move besides, bytes per parameter (docs/cost-model.md).
+  double accumulation_bytes = 6;  ///< adding a weight gradient to its buffer, beyond writing it
+  double step_bytes = 20;         ///< once a step: zeroing, norm, clipping, scaling of gradients
+
   // The last stage.
-  double loss_bytes_per_logit = 6;  ///< peak of logits and loss together
+  double loss_bytes_per_logit = 6;     ///< peak of logits and loss together
+  double loss_traffic_per_logit = 30;  ///< bytes moved from logits to their gradient
   bool embedding_gradient_transient =
       false;  ///< a dense bf16 gradient of embedding and head besides
 
@@ -39,16 +44,18 @@ struct Framework {
 
   // Time.
   bool flash_attention = true;    ///< when the workload does not say
-  bool fused_elementwise = true;  ///< bias, activation, dropout, residual in few kernels
+  bool dropout = true;            ///< false: trains without, whatever the model's config says
   double elementwise_passes = 1;  ///< memory traffic of element-wise work over the fused minimum
   Seconds kernel_launch{};        ///< host time to issue one kernel; exposed when longer than it
   Seconds step_overhead{};        ///< once a step: data loading, logging, gradient clipping
   int kernels_per_operator = 2;   ///< launches per operator, forward
   bool overlap_grad = false;      ///< default when a run does not state it
   bool overlap_param = false;
-  bool overlap_p2p = true;               ///< pipeline transfers run beside compute
+  bool overlap_p2p = true;               ///< false: the device waits for pipeline transfers
   bool sequence_parallel_async = false;  ///< backward all-gather hidden behind the weight gradient
   double tp_overlap_fraction = 0;        ///< share of tp communication hidden under overlap=...+tp
+  double gather_efficiency =
+      1;  ///< share of the bandwidth that ZeRO-3's gathers and reductions get
 };
 
 /// Reads profiles/data/frameworks/<name>.json. An unknown name gives "generic" with known = false.

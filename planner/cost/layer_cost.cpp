@@ -18,6 +18,10 @@ using profiles::Seconds;
 
 Seconds at_least_zero(Seconds time) { return std::max(time, Seconds{0}); }
 
+/// A dense embedding gradient per micro-batch: zeroed (2 bytes), then read (2) and added to the
+/// accumulation buffer (4 read, 4 written).
+constexpr double kEmbeddingGradientBytes = 12;
+
 int element_bytes(const Workload& workload) {
   return workload.data_type == profiles::DataType::Fp32 ? 4 : 2;
 }
@@ -41,10 +45,14 @@ bool reads_scores(const OperatorGraph& block, OperatorGraph::vertex_descriptor v
 class Clock {
  public:
   void add(const Estimate& estimate) {
+    extend(estimate);
+    ++kernels_;
+  }
+  /// More work of a kernel that is counted already.
+  void extend(const Estimate& estimate) {
     total_ += estimate.time;
     const double sigma = estimate.time.count() * estimate.spread;
     variance_ += sigma * sigma;
-    ++kernels_;
   }
   [[nodiscard]] Seconds total() const { return total_; }
   [[nodiscard]] double variance() const { return variance_; }
@@ -63,7 +71,7 @@ class ComputePricer {
       : block_(block),
         profile_(context.profile),
         type_(context.workload.data_type),
-        passes_(context.framework.elementwise_passes),
+        framework_(context.framework),
         split_(layer_split(layout)),
         sequences_(layout.mbs),
         seq_(context.workload.seq_len),
@@ -104,6 +112,14 @@ class ComputePricer {
     forward_.add(product(g.rows, g.columns, g.inner, g.groups));
     input_grad_.add(product(g.rows, g.inner, g.columns, g.groups));
     weight_grad_.add(product(g.inner, g.columns, g.rows, g.groups));
+    const std::int64_t weights = rank_parameters(op, split_) + rank_tied_parameters(op, split_);
+    weight_grad_.extend(streamed(weights, framework_.accumulation_bytes));
+  }
+
+  /// `count` elements at `bytes_each` through device memory.
+  Estimate streamed(std::int64_t count, double bytes_each) const {
+    const double bytes = static_cast<double>(count) * bytes_each;
+    return memory_bound_time(Bytes{static_cast<std::int64_t>(bytes)}, profile_);
   }
 
   void price_fused_attention(const Operator& op) {
@@ -147,8 +163,12 @@ class ComputePricer {
   void price_traffic(OperatorGraph::vertex_descriptor vertex) {
     const Operator& op = block_[vertex];
     const Traffic traffic = operator_traffic(block_, vertex, tokens_, seq_, split_);
+    if (op.kind == OperatorKind::Loss) {
+      price_loss(vertex);
+      return;
+    }
     const auto moved = [&](Bytes bytes) {
-      return memory_bound_time(scaled(bytes, passes_), profile_);
+      return memory_bound_time(scaled(bytes, framework_.elementwise_passes), profile_);
     };
     const Estimate forward = moved(traffic.forward);
     forward_.add(forward);
@@ -156,14 +176,28 @@ class ComputePricer {
     if (op.parameters + op.replicated_parameters > 0 && op.kind != OperatorKind::Embedding) {
       weight_grad_.add(moved(traffic.weight_grad));
     }
+    if (op.kind == OperatorKind::Embedding) {
+      weight_grad_.add(streamed(rank_parameters(op, split_), kEmbeddingGradientBytes));
+    }
     const bool inner_dropout = op.kind == OperatorKind::Dropout && reads_scores(block_, vertex);
     if (op.kind == OperatorKind::Softmax || inner_dropout) core_attention_ += forward.time;
+  }
+
+  /// Softmax cross-entropy over the vocabulary: half of its passes over the logits before the loss
+  /// is known, half on the way back.
+  void price_loss(OperatorGraph::vertex_descriptor vertex) {
+    Tensor logits = block_[*boost::in_edges(vertex, block_).first];
+    logits.bytes_per_element = 1;
+    const std::int64_t count = rank_bytes(logits, tokens_, seq_, split_).count;
+    const Estimate half = streamed(count, framework_.loss_traffic_per_logit / 2);
+    forward_.add(half);
+    input_grad_.add(half);
   }
 
   const OperatorGraph& block_;
   const profiles::DeviceProfile& profile_;
   const profiles::DataType type_;
-  const double passes_;
+  const profiles::Framework& framework_;
   const LayerSplit split_;
   const std::int64_t sequences_, seq_, query_, tokens_;
   Clock forward_, input_grad_, weight_grad_;
@@ -209,8 +243,8 @@ void add_context_parallel(const CostContext& context, const Layout& layout, std:
     const double steps = layout.cp - 1;
     const Seconds exchange = group.time(Collective::SendReceive, local);
     const Seconds beside = core_attention / layout.cp;
-    out.cp_forward = steps * at_least_zero(exchange - beside);
-    out.cp_backward = steps * at_least_zero(2 * exchange - 2 * beside);
+    out.cp_forward = steps * exposed(exchange, beside);
+    out.cp_backward = 2 * out.cp_forward;
   } else {
     // Queries, keys and values to their heads, the output back to the sequence.
     const std::int64_t query_heads = model.heads / layout.tp;
@@ -259,7 +293,7 @@ BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& comm
   const double shown = hides ? 1 - framework.tp_overlap_fraction : 1.0;
   // What runs beside the weight gradient shows only beyond it.
   Seconds beside = communication.tp_beside;
-  if (framework.sequence_parallel_async) beside = at_least_zero(beside - compute.weight_grad);
+  if (framework.sequence_parallel_async) beside = exposed(beside, compute.weight_grad);
 
   BlockCost out;
   Work& forward = out.forward;

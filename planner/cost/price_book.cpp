@@ -59,8 +59,9 @@ PriceBook::PriceBook(const Problem& problem)
 const ModelGraphs& PriceBook::graphs(int tp) {
   const auto [at, fresh] = graphs_.try_emplace(tp);
   if (fresh) {
-    at->second = model_graphs(with_padded_vocabulary(problem_.model, tp),
-                              problem_.uses_flash_attention(), problem_.workload.data_type);
+    Transformer model = with_padded_vocabulary(problem_.model, tp);
+    if (!problem_.framework.dropout) model.dropout = model.attention_dropout = 0;
+    at->second = model_graphs(model, problem_.uses_flash_attention(), problem_.workload.data_type);
   }
   return at->second;
 }

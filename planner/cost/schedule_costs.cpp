@@ -19,8 +19,6 @@ constexpr int kMostBuckets = 16;  // beyond, buckets change nothing that is seen
 
 Bytes rounded(double bytes) { return {static_cast<std::int64_t>(bytes + 0.5)}; }
 
-Seconds at_least_zero(Seconds time) { return std::max(time, Seconds{0}); }
-
 int buckets(double parameters) {
   return std::clamp(static_cast<int>(std::ceil(parameters / kBucketParameters)), 1, kMostBuckets);
 }
@@ -81,29 +79,31 @@ class ReplicaPricer {
 /// backward of the layer before it. ZeRO-3 also gathers every layer for forward and again for
 /// backward, one layer ahead.
 void add_sharded_layers(const Layout& layout, const RankParameters& parameters,
-                        const Transformer& model, const ReplicaPricer& pricer,
+                        const CostContext& context, const ReplicaPricer& pricer,
                         const std::vector<int>& split, const BlockPrices& blocks,
                         std::vector<ChunkCost>& chunks) {
   const bool gathers = layout.zero >= 3;
-  const auto exposed = [&](const ParameterCount& unit, const BlockCost& block, Work& forward,
-                           Work& backward) {
-    const Seconds gather = gathers ? pricer.gather(unit, 1) : Seconds{0};
-    const Seconds reduce = pricer.reduce(unit, 1);
-    forward.dp += at_least_zero(gather - block.forward.total());
+  const Transformer& model = context.model;
+  const double efficiency = gathers ? context.framework.gather_efficiency : 1.0;
+  const auto show = [&](const ParameterCount& unit, const BlockCost& block, Work& forward,
+                        Work& backward) {
+    const Seconds gather = gathers ? pricer.gather(unit, 1) / efficiency : Seconds{0};
+    const Seconds reduce = pricer.reduce(unit, 1) / efficiency;
+    forward.dp += exposed(gather, block.forward.total());
     const Seconds beside =
         block.recompute.total() + block.input_grad.total() + block.weight_grad.total();
-    backward.dp += at_least_zero(gather + reduce - beside);
+    backward.dp += exposed(gather + reduce, beside);
   };
   int first = 0;
   for (std::size_t c = 0; c < split.size(); ++c) {
     const int sparse = sparse_layers(model, first, split[c]);
     Work forward;
     Work backward;
-    exposed(parameters.dense_layer, blocks.dense_layer, forward, backward);
+    show(parameters.dense_layer, blocks.dense_layer, forward, backward);
     const Work dense_forward = forward;
     const Work dense_backward = backward;
     forward = backward = Work{};
-    exposed(parameters.sparse_layer, blocks.sparse_layer, forward, backward);
+    show(parameters.sparse_layer, blocks.sparse_layer, forward, backward);
     const double dense_count = split[c] - sparse;
     chunks[c].forward = chunks[c].forward + dense_count * dense_forward + double(sparse) * forward;
     chunks[c].weight_grad =
@@ -182,12 +182,12 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
     }
   }
   if (replicated && layout.zero >= 2) {
-    add_sharded_layers(layout, parameters, context.model, pricer, split, blocks, out.chunks);
+    add_sharded_layers(layout, parameters, context, pricer, split, blocks, out.chunks);
   }
 
   // Gradients read, master copy and moments read and written, working weights written.
   const double bytes = framework.gradient_bytes + 2 * framework.master_bytes +
-                       2 * framework.moment_bytes + framework.weight_bytes;
+                       2 * framework.moment_bytes + framework.weight_bytes + framework.step_bytes;
   const Seconds norm =
       layout.devices() > 1 ? groups.world.time(Collective::AllReduce, Bytes{4}) : Seconds{0};
   for (int s = 0; s < layout.pp; ++s) {
@@ -216,6 +216,7 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
       if (to_chunk < 0 || to_chunk >= chunk_count) return HopCost{};
       if (owner_of_chunk(layout, to_chunk) == stage) return HopCost{};
       HopCost cost = by_stage[static_cast<std::size_t>(stage)];
+      if (!framework.overlap_p2p) cost.transfer = Seconds{0};  // inside the work: see blocking
       if (shares && hops.crosses_nodes[static_cast<std::size_t>(stage)]) cost.link = stage;
       return cost;
     };
@@ -223,6 +224,15 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
     const bool reversed = layout.schedule == ScheduleKind::ZbV && c >= layout.pp;
     out.hops_forward[at] = hop(c + 1, reversed ? hops.backward : hops.forward);
     out.hops_backward[at] = hop(c - 1, reversed ? hops.forward : hops.backward);
+    if (!framework.overlap_p2p) {
+      const auto blocking = [&](int to_chunk, const std::vector<HopCost>& by_stage) {
+        const bool sends =
+            to_chunk >= 0 && to_chunk < chunk_count && owner_of_chunk(layout, to_chunk) != stage;
+        return sends ? by_stage[static_cast<std::size_t>(stage)].transfer : Seconds{0};
+      };
+      out.chunks[at].forward.pp += blocking(c + 1, reversed ? hops.backward : hops.forward);
+      out.chunks[at].input_grad.pp += blocking(c - 1, reversed ? hops.forward : hops.backward);
+    }
   }
   return out;
 }
