@@ -29,7 +29,7 @@ struct LayerNormForward {
 /// x, dy, dx [rows, cols]     dx and dy may be the same memory
 /// gamma [1, cols]; mean, rstd [rows]
 /// dgamma, dbeta [1, cols] F32; both empty: the parameters are not trained
-/// Tolerance: 1e-5 * (1 + |dx|); 2^-24 * (8 + rows / 2) * sum_r |dy h| for dgamma,
+/// Tolerance: 1e-5 * (1 + |dx|); 2^-24 * (8 + rows / 4) * sum_r |dy h| for dgamma,
 /// the like for dbeta.
 struct LayerNormBackward {
   ConstTensorView x, gamma, dy;

@@ -22,7 +22,7 @@ struct RmsNormForward {
 ///
 /// x, dy, dx [rows, cols]     dx and dy may be the same memory
 /// gamma [1, cols]; rstd [rows]; dgamma [1, cols] F32, empty: not trained
-/// Tolerance: 1e-5 * (1 + |dx|); 2^-24 * (8 + rows / 2) * sum_r |dy h| for dgamma.
+/// Tolerance: 1e-5 * (1 + |dx|); 2^-24 * (8 + rows / 4) * sum_r |dy h| for dgamma.
 struct RmsNormBackward {
   ConstTensorView x, gamma, dy;
   std::span<const float> rstd;

@@ -4,7 +4,6 @@
 
 #include "kernels/cpu/column_sum.h"
 #include "kernels/cpu/queue.h"
-#include "kernels/cpu/reduce.h"
 #include "kernels/shape_check.h"
 
 namespace meshplan::kernels::cpu {
@@ -18,16 +17,21 @@ struct Forward {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const T* in = x.row(r);
       T* out = y.row(r);
+      float sum = 0;
+#pragma omp simd reduction(+ : sum)
+      for (std::int64_t c = 0; c < x.cols; ++c) sum += load(in[c]);
       // The first mean carries the rounding of a long sum; the deviations around it give the rest.
-      const float rough_mean =
-          share * sum_of(x.cols, [=](std::int64_t c) MESHPLAN_TERM { return load(in[c]); });
-      const SumPair sums = sum_pair_of(x.cols, [=](std::int64_t c) MESHPLAN_TERM {
+      const float rough_mean = sum * share;
+      float deviations = 0, squares = 0;
+#pragma omp simd reduction(+ : deviations, squares)
+      for (std::int64_t c = 0; c < x.cols; ++c) {
         const float deviation = load(in[c]) - rough_mean;
-        return SumPair{deviation, deviation * deviation};
-      });
-      const float rest = share * sums.first;
+        deviations += deviation;
+        squares += deviation * deviation;
+      }
+      const float rest = deviations * share;
       const float mean = rough_mean + rest;
-      const float rstd = 1.0F / std::sqrt(sums.second * share - rest * rest + epsilon);
+      const float rstd = 1.0F / std::sqrt(squares * share - rest * rest + epsilon);
 #pragma omp simd
       for (std::int64_t c = 0; c < x.cols; ++c)
         out[c] = rounded<T>((load(in[c]) - mean) * rstd * gamma[c] + beta[c]);
@@ -44,19 +48,24 @@ struct Backward {
                                   float* dgamma, float* dbeta) {
     const std::int64_t cols = x.cols;
     const float share = 1.0F / static_cast<float>(cols);
-    for_each_row_block<2>(
+    for_each_row_block<4>(
         x.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
-          float mean_g[count], mean_gh[count];
+          float mean[count], rstd[count], mean_g[count], mean_gh[count];
           for (std::int64_t k = 0; k < count; ++k) {
             const T* in = x.row(first + k);
             const T* gradient = dy.row(first + k);
-            const float mean = means[first + k], rstd = rstds[first + k];
-            const SumPair sums = sum_pair_of(cols, [=](std::int64_t c) MESHPLAN_TERM {
+            const float row_mean = means[first + k];
+            mean[k] = row_mean;
+            rstd[k] = rstds[first + k];
+            float sum_g = 0, sum_gh = 0;
+#pragma omp simd reduction(+ : sum_g, sum_gh)
+            for (std::int64_t c = 0; c < cols; ++c) {
               const float g = load(gradient[c]) * gamma[c];
-              return SumPair{g, g * (load(in[c]) - mean)};
-            });
-            mean_g[k] = share * sums.first;
-            mean_gh[k] = share * rstd * sums.second;
+              sum_g += g;
+              sum_gh += g * (load(in[c]) - row_mean);
+            }
+            mean_g[k] = share * sum_g;
+            mean_gh[k] = share * rstd[k] * sum_gh;
           }
           const T* in = x.row(first);
           const T* gradient = dy.row(first);
@@ -67,12 +76,12 @@ struct Backward {
           for (std::int64_t c = 0; c < cols; ++c) {
             float sum_gamma = 0, sum_beta = 0;
             for (std::int64_t k = 0; k < count; ++k) {
-              const float h = (load(in[k * in_stride + c]) - means[first + k]) * rstds[first + k];
+              const float h = (load(in[k * in_stride + c]) - mean[k]) * rstd[k];
               const float d = load(gradient[k * gradient_stride + c]);
               sum_gamma += d * h;
               sum_beta += d;
               out[k * out_stride + c] =
-                  rounded<T>(rstds[first + k] * (d * gamma[c] - mean_g[k] - h * mean_gh[k]));
+                  rounded<T>(rstd[k] * (d * gamma[c] - mean_g[k] - h * mean_gh[k]));
             }
             dgamma[c] += sum_gamma;
             dbeta[c] += sum_beta;

@@ -4,7 +4,6 @@
 
 #include "kernels/cpu/column_sum.h"
 #include "kernels/cpu/queue.h"
-#include "kernels/cpu/reduce.h"
 #include "kernels/shape_check.h"
 
 namespace meshplan::kernels::cpu {
@@ -18,8 +17,9 @@ struct Forward {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const T* in = x.row(r);
       T* out = y.row(r);
-      const float squares =
-          sum_of(x.cols, [=](std::int64_t c) MESHPLAN_TERM { return load(in[c]) * load(in[c]); });
+      float squares = 0;
+#pragma omp simd reduction(+ : squares)
+      for (std::int64_t c = 0; c < x.cols; ++c) squares += load(in[c]) * load(in[c]);
       const float rstd = 1.0F / std::sqrt(squares * share + epsilon);
 #pragma omp simd
       for (std::int64_t c = 0; c < x.cols; ++c) out[c] = rounded<T>(load(in[c]) * rstd * gamma[c]);
@@ -34,15 +34,18 @@ struct Backward {
                                   const float* rstds, Matrix<T> dx, float* dgamma) {
     const std::int64_t cols = x.cols;
     const float share = 1.0F / static_cast<float>(cols);
-    for_each_row_block<2>(
+    for_each_row_block<4>(
         x.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
-          float mean_gh[count];
+          float rstd[count], mean_gh[count];
           for (std::int64_t k = 0; k < count; ++k) {
             const T* in = x.row(first + k);
             const T* gradient = dy.row(first + k);
-            mean_gh[k] = share * rstds[first + k] * sum_of(cols, [=](std::int64_t c) MESHPLAN_TERM {
-                           return load(gradient[c]) * gamma[c] * load(in[c]);
-                         });
+            float sum = 0;
+#pragma omp simd reduction(+ : sum)
+            for (std::int64_t c = 0; c < cols; ++c)
+              sum += load(gradient[c]) * gamma[c] * load(in[c]);
+            rstd[k] = rstds[first + k];
+            mean_gh[k] = share * rstd[k] * sum;
           }
           const T* in = x.row(first);
           const T* gradient = dy.row(first);
@@ -53,11 +56,10 @@ struct Backward {
           for (std::int64_t c = 0; c < cols; ++c) {
             float sum_gamma = 0;
             for (std::int64_t k = 0; k < count; ++k) {
-              const float rstd = rstds[first + k];
-              const float h = load(in[k * in_stride + c]) * rstd;
+              const float h = load(in[k * in_stride + c]) * rstd[k];
               const float d = load(gradient[k * gradient_stride + c]);
               sum_gamma += d * h;
-              out[k * out_stride + c] = rounded<T>(rstd * (d * gamma[c] - h * mean_gh[k]));
+              out[k * out_stride + c] = rounded<T>(rstd[k] * (d * gamma[c] - h * mean_gh[k]));
             }
             dgamma[c] += sum_gamma;
           }
