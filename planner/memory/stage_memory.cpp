@@ -29,27 +29,21 @@ std::int64_t logit_columns(const OperatorGraph& head, std::int64_t tokens, const
   return 0;
 }
 
-/// States of `count` parameters, and what gathering and reducing sharded layers needs besides.
-struct States {
-  Bytes weights, gradients, optimizer;
+/// Bytes per parameter of a rank's states, dense and expert.
+struct StateRates {
+  StateBytes dense, experts;
 };
 
-States states_of(const ParameterCount& count, const Layout& layout, const Workload& workload,
-                 const profiles::Framework& framework) {
+StateRates state_rates(const Layout& layout, const Workload& workload,
+                       const profiles::Framework& framework) {
   // Experts are replicated over fewer ranks: dp * cp * tp / (ep * etp).
   const int expert_replicas = std::max(
       1, static_cast<int>(std::int64_t{1} * layout.replicas() * layout.tp /
                           (std::int64_t{1} * layout.ep * layout.expert_tp()) / layout.hsdp));
-  const StateBytes dense = state_bytes(framework, workload.optimizer, layout.zero, layout.shards());
-  const StateBytes expert =
-      state_bytes(framework, workload.optimizer, layout.zero, expert_replicas);
-  const auto n = static_cast<double>(count.dense);
-  const auto e = static_cast<double>(count.experts);
-  return {rounded(n * dense.weights + e * expert.weights),
-          rounded(n * dense.gradients + e * expert.gradients),
-          layout.offload == Offload::Optimizer
-              ? Bytes{}
-              : rounded(n * dense.optimizer + e * expert.optimizer)};
+  StateRates out{state_bytes(framework, workload.optimizer, layout.zero, layout.shards()),
+                 state_bytes(framework, workload.optimizer, layout.zero, expert_replicas)};
+  if (layout.offload == Offload::Optimizer) out.dense.optimizer = out.experts.optimizer = 0;
+  return out;
 }
 
 }  // namespace
@@ -134,15 +128,20 @@ void stage_memory(const Layout& layout, const Workload& workload,
                   std::vector<StageMemory>& out) {
   const int chunks = layout.chunks();
   out.assign(static_cast<std::size_t>(layout.pp), StageMemory{});
+  const StateRates rates = state_rates(layout, workload, framework);
   const Bytes vocabulary_gradient = {2 * parameters.embedding.sum()};
   const auto last = static_cast<std::size_t>(owner_of_chunk(layout, chunks - 1));
   for (int stage = 0; stage < layout.pp; ++stage) {
     const auto s = static_cast<std::size_t>(stage);
     StageMemory& memory = out[s];
-    const States states = states_of(loads[s].parameters, layout, workload, framework);
-    memory.weights = states.weights;
-    memory.gradients = states.gradients;
-    memory.optimizer = states.optimizer;
+    const auto held = [&](double dense, double expert) {
+      const ParameterCount& mine = loads[s].parameters;
+      return rounded(static_cast<double>(mine.dense) * dense +
+                     static_cast<double>(mine.experts) * expert);
+    };
+    memory.weights = held(rates.dense.weights, rates.experts.weights);
+    memory.gradients = held(rates.dense.gradients, rates.experts.gradients);
+    memory.optimizer = held(rates.dense.optimizer, rates.experts.optimizer);
     memory.activations = loads[s].activations;
     memory.workspace = framework.workspace;
 

@@ -35,12 +35,19 @@ struct Family {
   std::uint8_t fitting_zero = 0;  ///< bit z: ZeRO stage z fits
 };
 
-/// What the queue orders: a family (layouts below it not told apart yet), or one priced layout.
+/// How much of an entry's bound is worked out.
+enum class Rung : std::uint8_t {
+  Work,    ///< a family: its work spread evenly over the stages
+  Family,  ///< a family: the schedule's own bound with the cheapest placement
+  Layout,  ///< one layout with its own prices
+};
+
+/// What the queue orders.
 struct Entry {
   Seconds bound{0};
   std::int64_t place = 0;  ///< in the order of the space: breaks ties
   std::int64_t index = 0;  ///< of the family, or of the priced layout
-  bool priced = false;
+  Rung rung = Rung::Work;
 };
 struct Later {
   bool operator()(const Entry& a, const Entry& b) const {
@@ -164,8 +171,7 @@ class Search {
     for (const bool overlaps_tp : {false, true}) {
       if (!(overlaps_tp ? tp_overlap_offered : others_offered)) continue;
       family.overlaps_tp = overlaps_tp;
-      queue_.push(
-          {family_bound(family), place, static_cast<std::int64_t>(families_.size()), false});
+      queue_.push({work_bound(family), place, static_cast<std::int64_t>(families_.size()), Rung::Work});
       families_.push_back(family);
     }
     return count;
@@ -187,23 +193,46 @@ class Search {
 
   // --- bounds -----------------------------------------------------------------------------------
 
+  /// Any layout of the family, for what all of them share.
+  [[nodiscard]] Layout member(const Family& family) const {
+    return space_.layout(family.degrees, family.pipeline, family.sp, family.recompute, 0,
+                         family.overlaps_tp ? Overlap::GradParamTp : Overlap::None, Layout{}.order);
+  }
+
+  /// The busiest stage works at least as long as the stages do on average.
+  Seconds work_bound(const Family& family) {
+    const Layout layout = member(family);
+    const BlockPrices& blocks = cheapest_prices(layout);
+    const auto work = [](const BlockCost& block) {
+      return block.forward.total() + block.recompute.total() + block.input_grad.total() +
+             block.weight_grad.total();
+    };
+    const int sparse = sparse_layers(problem_.model, 0, problem_.model.layers);
+    const double dense = problem_.model.layers - sparse;
+    // Embedding and head are never recomputed.
+    const Seconds ends = work(blocks.embedding) - blocks.embedding.recompute.total() +
+                         work(blocks.head) - blocks.head.recompute.total();
+    const Seconds all = dense * work(blocks.dense_layer) +
+                        static_cast<double>(sparse) * work(blocks.sparse_layer) + ends;
+    constexpr double kRounding = 1 - 1e-12;  // sums in another order may differ in the last bits
+    return kRounding * microbatches(layout, problem_.workload) * all / layout.pp;
+  }
+
   /// Compute and the cheapest placement of the groups inside a layer: no layout of the family is
-  /// faster. Prices of the cheapest placement are shared by all recomputations and pipelines.
+  /// faster.
   Seconds family_bound(const Family& family) {
-    const Layout layout =
-        space_.layout(family.degrees, family.pipeline, family.sp, family.recompute, 0,
-                      family.overlaps_tp ? Overlap::GradParamTp : Overlap::None, Layout{}.order);
-    const BlockPrices blocks = cheapest_prices(layout);
-    ScheduleCosts costs;
-    costs.chunks = chunk_costs(problem_.model, split_of(layout), blocks);
-    costs.stages.resize(static_cast<std::size_t>(layout.pp));
-    costs.hops_forward.resize(costs.chunks.size());
-    costs.hops_backward.resize(costs.chunks.size());
-    return step_lower_bound(layout.schedule, costs, layout.pp, layout.chunks_per_stage(),
+    const Layout layout = member(family);
+    const BlockPrices& blocks = cheapest_prices(layout);
+    bound_costs_.chunks = chunk_costs(problem_.model, split_of(layout), blocks);
+    bound_costs_.stages.assign(static_cast<std::size_t>(layout.pp), StageCost{});
+    bound_costs_.hops_forward.assign(bound_costs_.chunks.size(), HopCost{});
+    bound_costs_.hops_backward.assign(bound_costs_.chunks.size(), HopCost{});
+    return step_lower_bound(layout.schedule, bound_costs_, layout.pp, layout.chunks_per_stage(),
                             microbatches(layout, problem_.workload), problem_.global_sync);
   }
 
-  BlockPrices cheapest_prices(const Layout& layout) {
+  /// Shared by all pipelines, ZeRO stages and orders.
+  const BlockPrices& cheapest_prices(const Layout& layout) {
     const auto key =
         std::make_tuple(layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.mbs,
                         layout.sp, layout.recompute, layout.overlap == Overlap::GradParamTp);
@@ -285,7 +314,7 @@ class Search {
           const Seconds bound =
               step_lower_bound(layout.schedule, costs, layout.pp, layout.chunks_per_stage(),
                                microbatches(layout, problem_.workload), problem_.global_sync);
-          queue_.push({bound, here + p.first, static_cast<std::int64_t>(priced_.size()), true});
+          queue_.push({bound, here + p.first, static_cast<std::int64_t>(priced_.size()), Rung::Layout});
           priced_.push_back({layout, here + p.first, static_cast<std::int64_t>(p.orders.size())});
         }
       }
@@ -332,10 +361,14 @@ class Search {
       const Entry entry = queue_.top();
       if (full() && !may_beat(entry, best_.back())) break;
       queue_.pop();
-      if (entry.priced) {
-        simulate(priced_[static_cast<std::size_t>(entry.index)]);
+      const auto index = static_cast<std::size_t>(entry.index);
+      if (entry.rung == Rung::Layout) {
+        simulate(priced_[index]);
+      } else if (entry.rung == Rung::Family) {
+        expand(families_[index], entry.place);
       } else {
-        expand(families_[static_cast<std::size_t>(entry.index)], entry.place);
+        const Seconds bound = std::max(entry.bound, family_bound(families_[index]));
+        queue_.push({bound, entry.place, entry.index, Rung::Family});
       }
       if (options_.progress && report_.simulated % 64 == 0) options_.progress(report_);
     }
@@ -405,6 +438,7 @@ class Search {
   std::priority_queue<Entry, std::vector<Entry>, Later> queue_;
   std::vector<Candidate> best_;
   std::vector<Sized> by_memory_;
+  ScheduleCosts bound_costs_;     ///< scratch of family_bound
   std::vector<StageLoad> loads_;  ///< scratch of judge_family
   std::vector<StageMemory> memory_;
   std::map<int, std::vector<int>> splits_;

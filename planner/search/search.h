@@ -20,8 +20,9 @@ struct SearchOptions {
 ///
 /// Best first: every legal layout that fits has a lower bound on its simulated step; layouts are
 /// simulated in the order of their bounds until the next bound is no better than the worst of the
-/// best `top`. Bounds come in two steps: compute and the cheapest tensor-parallel groups, shared by
-/// all options of ZeRO, overlap and order; then the layout's own costs. Layouts that differ in the
+/// best `top`. Bounds come in three rungs, each worked out only when the one before it comes up: the
+/// work spread evenly over the stages, and the schedule's bound with the cheapest placement of the
+/// groups, both shared by all options of ZeRO, overlap and order; then the layout's own prices. Layouts that differ in the
 /// order of axes only but place their groups alike are simulated once (Plan::equivalent).
 /// Ties go to the layout that comes first in the space, which puts plain options first.
 ///
