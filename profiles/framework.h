@@ -44,12 +44,19 @@ struct Framework {
 
   // Time.
   bool flash_attention = true;    ///< when the workload does not say
+  bool flash2 = false;            ///< FlashAttention-2 even where a faster kernel exists
+  double attention_slowdown = 1;  ///< of its fused attention, over FlashAttention-2 or the best
   bool dropout = true;            ///< false: trains without, whatever the model's config says
   double elementwise_passes = 1;  ///< memory traffic of element-wise work over the fused minimum
   Seconds kernel_launch{};        ///< host time to issue one kernel; exposed when longer than it
   Seconds step_overhead{};        ///< once a step: data loading, logging, gradient clipping
   int kernels_per_operator = 2;   ///< launches per operator, forward
-  bool overlap_grad = false;      ///< default when a run does not state it
+  /// Host time of one layer and micro-batch, both passes, for each tensor-parallel rank, when the
+  /// pipeline has stages.
+  Seconds pipelined_tp_step{};
+  Seconds network_call{};          ///< of one tensor-parallel collective, for each further node
+  bool gathers_by_tensor = false;  ///< ZeRO-1 and 2 gather and reduce one weight at a time
+  bool overlap_grad = false;       ///< default when a run does not state it
   bool overlap_param = false;
   bool overlap_p2p = true;               ///< false: the device waits for pipeline transfers
   bool sequence_parallel_async = false;  ///< backward all-gather hidden behind the weight gradient

@@ -18,6 +18,10 @@ using profiles::Seconds;
 
 Seconds at_least_zero(Seconds time) { return std::max(time, Seconds{0}); }
 
+/// How much longer one step of a layer's tensor-parallel ring takes for each further node. Fitted
+/// on recorded runs of 16 and 32 ranks (docs/accuracy.md).
+constexpr double kFurtherNode = 0.27;
+
 /// A dense embedding gradient per micro-batch: zeroed (2 bytes), then read (2) and added to the
 /// accumulation buffer (4 read, 4 written).
 constexpr double kEmbeddingGradientBytes = 12;
@@ -137,9 +141,11 @@ class ComputePricer {
       shape.kv_len = seq_ / 2;
     }
     if (op.window) shape.kv_len = std::min<std::int64_t>(shape.kv_len, *op.window);
+    const auto kernel = framework_.flash2 ? AttentionKernel::Flash2 : AttentionKernel::Flash;
     const auto pass = [&](AttentionPass which) {
-      return attention_time(shape, which, AttentionKernel::Flash, type_, profile_,
-                            Clocks::Sustained);
+      Estimate out = attention_time(shape, which, kernel, type_, profile_, Clocks::Sustained);
+      out.time *= framework_.attention_slowdown;
+      return out;
     };
     const Estimate forward = pass(AttentionPass::Forward);
     forward_.add(forward);
@@ -206,23 +212,25 @@ class ComputePricer {
 
 /// f before column-parallel and g after row-parallel operators; bytes = the full activation.
 void add_tensor_parallel(const Operator& op, const Layout& layout, std::int64_t tokens, int element,
-                         const CollectiveModel& group, BlockCommunication& out) {
+                         const CollectiveModel& group, Seconds network_call,
+                         BlockCommunication& out) {
   if (layout.tp == 1 || (!op.gathers_input && !op.reduces_output)) return;
   const Bytes full{tokens * (op.gathers_input ? op.input : op.output) * element};
+  const auto time = [&](Collective which) { return network_call + group.time(which, full); };
   if (op.gathers_input) {
     if (layout.sp) {
-      out.tp_forward += group.time(Collective::AllGather, full);
-      out.tp_backward += group.time(Collective::ReduceScatter, full);
+      out.tp_forward += time(Collective::AllGather);
+      out.tp_backward += time(Collective::ReduceScatter);
       // The input is kept sharded and gathered once more for the weight gradient.
-      out.tp_beside += group.time(Collective::AllGather, full);
+      out.tp_beside += time(Collective::AllGather);
     } else {
-      out.tp_beside += group.time(Collective::AllReduce, full);
+      out.tp_beside += time(Collective::AllReduce);
     }
   } else if (layout.sp) {
-    out.tp_forward += group.time(Collective::ReduceScatter, full);
-    out.tp_backward += group.time(Collective::AllGather, full);
+    out.tp_forward += time(Collective::ReduceScatter);
+    out.tp_backward += time(Collective::AllGather);
   } else {
-    out.tp_forward += group.time(Collective::AllReduce, full);
+    out.tp_forward += time(Collective::AllReduce);
   }
 }
 
@@ -267,9 +275,10 @@ BlockCommunication block_communication(const OperatorGraph& block, const CostCon
   BlockCommunication out;
   const std::int64_t tokens = rank_tokens(context.workload, layout);
   const int element = element_bytes(context.workload);
+  const Seconds network_call = (groups.tp_nodes - 1) * context.framework.network_call;
   for (const auto vertex : boost::make_iterator_range(boost::vertices(block))) {
     const Operator& op = block[vertex];
-    add_tensor_parallel(op, layout, tokens, element, groups.tp, out);
+    add_tensor_parallel(op, layout, tokens, element, groups.tp, network_call, out);
     const bool exchanges = op.kind == OperatorKind::Dispatch || op.kind == OperatorKind::Combine;
     if (exchanges && layout.ep > 1) {
       const std::int64_t mine = tokens / (layout.sp ? layout.tp : 1);
@@ -284,10 +293,15 @@ BlockCommunication block_communication(const OperatorGraph& block, const CostCon
 }
 
 BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& communication,
-                     const Layout& layout, const profiles::Framework& framework) {
-  const auto host = [&](int kernels, Seconds device) {
+                     const Layout& layout, const profiles::Framework& framework, int tp_nodes) {
+  // A layer's steps over the tensor-parallel ranks; a third of them forward.
+  const bool steps = compute.core_attention > Seconds{0} && layout.pp > 1 && layout.tp > 1;
+  const Seconds stepped =
+      steps ? layout.tp * (1 + kFurtherNode * (tp_nodes - 1)) * framework.pipelined_tp_step
+            : Seconds{0};
+  const auto host = [&](int kernels, Seconds device, double share_of_steps) {
     const double launches = static_cast<double>(kernels) * framework.kernels_per_operator;
-    return at_least_zero(launches * framework.kernel_launch - device);
+    return at_least_zero(launches * framework.kernel_launch + share_of_steps * stepped - device);
   };
   const bool hides = layout.overlap == Overlap::GradParamTp;
   const double shown = hides ? 1 - framework.tp_overlap_fraction : 1.0;
@@ -301,15 +315,15 @@ BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& comm
   forward.tp = shown * communication.tp_forward;
   forward.cp = communication.cp_forward;
   forward.ep = communication.ep_forward;
-  forward.overhead = host(compute.forward_kernels, forward.total());
+  forward.overhead = host(compute.forward_kernels, forward.total(), 1.0 / 3);
   Work& input = out.input_grad;
   input.compute = compute.input_grad;
   input.tp = shown * communication.tp_backward + beside;
   input.cp = communication.cp_backward;
   input.ep = communication.ep_backward;
-  input.overhead = host(compute.input_grad_kernels, input.total());
+  input.overhead = host(compute.input_grad_kernels, input.total(), 1.0 / 3);
   out.weight_grad.compute = compute.weight_grad;
-  out.weight_grad.overhead = host(compute.weight_grad_kernels, compute.weight_grad);
+  out.weight_grad.overhead = host(compute.weight_grad_kernels, compute.weight_grad, 1.0 / 3);
   if (layout.recompute == Recompute::Full) out.recompute = forward;
   if (layout.recompute == Recompute::Selective) out.recompute.compute = compute.core_attention;
   return out;

@@ -48,6 +48,7 @@ BlockCompute block_compute(const OperatorGraph& block, const CostContext& contex
 /// Collectives of the groups inside a block, priced for where the groups lie.
 struct BlockGroups {
   const CollectiveModel &tp, &cp, &ep;
+  int tp_nodes = 1;  ///< nodes that the tensor-parallel group reaches
 };
 
 /// Time of the block's collectives, alone on their links.
@@ -70,6 +71,6 @@ struct BlockCost {
 };
 /// Host: a block that launches faster than it computes pays nothing; else the difference.
 BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& communication,
-                     const Layout& layout, const profiles::Framework& framework);
+                     const Layout& layout, const profiles::Framework& framework, int tp_nodes = 1);
 
 }  // namespace meshplan::planner

@@ -125,11 +125,11 @@ const ActivationBytes& PriceBook::activations(const Layout& layout) {
 BlockPrices PriceBook::prices(const Layout& layout, const Placement& where) {
   const BlockComputes& compute = computes(layout);
   const ModelGraphs& model = graphs(layout.tp);
-  const BlockGroups groups{group(where.tp), group(where.cp), group(where.ep)};
+  const BlockGroups groups{group(where.tp), group(where.cp), group(where.ep), where.tp.nodes};
   const auto price = [&](const OperatorGraph& block, const BlockCompute& computed) {
     return block_cost(computed,
                       block_communication(block, context_, layout, groups, computed.core_attention),
-                      layout, problem_.framework);
+                      layout, problem_.framework, where.tp.nodes);
   };
   return {price(model.dense_layer, compute.dense_layer),
           price(model.sparse_layer, compute.sparse_layer),

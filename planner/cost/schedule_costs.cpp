@@ -15,6 +15,9 @@ using profiles::Seconds;
 
 /// Megatron-Core: max(40M, 1M * dp) parameters a bucket.
 constexpr double kBucketParameters = 40e6;
+/// Weights of a layer where each is a collective of its own: two norms, qkv, projection, two or
+/// three of the MLP.
+constexpr int kLayerWeights = 6;
 constexpr int kMostBuckets = 16;  // beyond, buckets change nothing that is seen in a step
 
 Bytes rounded(double bytes) { return {static_cast<std::int64_t>(bytes + 0.5)}; }
@@ -177,8 +180,10 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
     }
     if (layout.zero == 1 || layout.zero == 2) {
       const int pieces = out.overlap_parameter_gather ? buckets(count) : 1;
-      out.chunks[at].parameter_gather.assign(static_cast<std::size_t>(pieces),
-                                             pricer.gather(mine, pieces));
+      const int tensors = framework.gathers_by_tensor ? kLayerWeights * split[at] + 1 : pieces;
+      out.chunks[at].parameter_gather.assign(
+          static_cast<std::size_t>(pieces),
+          static_cast<double>(tensors) / pieces * pricer.gather(mine, tensors));
     }
   }
   if (replicated && layout.zero >= 2) {
