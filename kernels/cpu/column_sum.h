@@ -9,8 +9,7 @@ namespace meshplan::kernels::cpu {
 /// Calls body(first_row, count) for blocks of rows, count a constant: kRows, then 1 at the end.
 ///
 /// The rows of a block are summed before they reach the running sum of a column, which saves
-/// traffic and rounding. Rows are often a power of two apart and then share a set of the
-/// first-level cache: kRows times the tensors read and written must stay below its ways.
+/// traffic and rounding.
 template <std::int64_t kRows, class Body>
 MESHPLAN_INLINE void for_each_row_block(std::int64_t rows, Body body) {
   std::int64_t r = 0;
