@@ -49,7 +49,7 @@ class World {
     return !options_.take_turns && ranks_.size() <= std::thread::hardware_concurrency();
   }
   [[nodiscard]] RankState& rank(int r) { return ranks_[r]; }
-  [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool failed() const { return failed_.load(); }
 
   void note(int r, Place place) {
     ranks_[r].place.store((static_cast<std::int64_t>(place.step) << 32) |
@@ -70,7 +70,7 @@ class World {
                                           static_cast<std::int32_t>(packed & 0xffffffff)});
     }
     failure_.emplace(r, reason, std::move(places), options_.in_words);
-    failed_.store(true, std::memory_order_release);
+    failed_.store(true);
   }
   [[noreturn]] void throw_failure() {
     const std::lock_guard lock(failure_mutex_);
@@ -131,6 +131,8 @@ struct Group {
   std::atomic<std::uint64_t> generation{0};
   /// What each rank shows to the others between two barriers.
   std::vector<std::span<float>> shown;
+  /// Ranks that read what others show at this moment.
+  std::atomic<int> readers{0};
   std::vector<std::pair<int, int>> colour_and_key;
   std::map<int, std::shared_ptr<Group>> parts;  ///< by colour, of the split in progress
   /// (from, to, tag) -> messages under way.
@@ -143,6 +145,31 @@ struct Group {
         missing(static_cast<int>(members.size())),
         shown(members.size()),
         colour_and_key(members.size()) {}
+};
+
+/// Guards the reading of other ranks' buffers. A rank that leaves a collective because some rank
+/// has failed frees its buffers: it waits for the readers first, and after a failure nobody starts
+/// to read. (Both sides write their flag before they look at the other's, in one order for all.)
+class Reading {
+ public:
+  explicit Reading(Group& group) : group_(group) {
+    ++group_.readers;
+    if (!group_.world->failed()) return;
+    --group_.readers;
+    wait_for_end(group_);
+    group_.world->throw_failure();
+  }
+  ~Reading() { --group_.readers; }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+
+  /// To be called after a failure, before buffers go away.
+  static void wait_for_end(const Group& group) {
+    while (group.readers.load() != 0) std::this_thread::yield();
+  }
+
+ private:
+  Group& group_;
 };
 
 /// Lets others take their turn while this rank waits.
@@ -174,8 +201,11 @@ class Seat final : public Communicator {
     const std::span<float> mine = part(elements, rank_);
     reduce_into(mine, reduction, part_begin(elements.size(), rank_));
     meet("all_reduce");
-    for (int r = 0; r < size(); ++r) {
-      if (r != rank_) copy(part(group_->shown[r], r), part(elements, r));
+    {
+      const Reading reading(*group_);
+      for (int r = 0; r < size(); ++r) {
+        if (r != rank_) copy(part(group_->shown[r], r), part(elements, r));
+      }
     }
     meet("all_reduce");
   }
@@ -184,8 +214,11 @@ class Seat final : public Communicator {
     require(all.size() == mine.size() * size(), "all_gather: the parts do not fill the whole");
     show(writable(mine));
     meet("all_gather");
-    for (int r = 0; r < size(); ++r) {
-      copy(group_->shown[r], all.subspan(r * mine.size(), mine.size()));
+    {
+      const Reading reading(*group_);
+      for (int r = 0; r < size(); ++r) {
+        copy(group_->shown[r], all.subspan(r * mine.size(), mine.size()));
+      }
     }
     meet("all_gather");
   }
@@ -201,7 +234,10 @@ class Seat final : public Communicator {
   void broadcast(std::span<float> elements, int root) override {
     show(elements);
     meet("broadcast");
-    if (rank_ != root) copy(group_->shown[root], elements);
+    if (rank_ != root) {
+      const Reading reading(*group_);
+      copy(group_->shown[root], elements);
+    }
     meet("broadcast");
   }
 
@@ -211,8 +247,11 @@ class Seat final : public Communicator {
     show(writable(mine));
     meet("all_to_all");
     const std::size_t width = mine.size() / size();
-    for (int r = 0; r < size(); ++r) {
-      copy(group_->shown[r].subspan(rank_ * width, width), theirs.subspan(r * width, width));
+    {
+      const Reading reading(*group_);
+      for (int r = 0; r < size(); ++r) {
+        copy(group_->shown[r].subspan(rank_ * width, width), theirs.subspan(r * width, width));
+      }
     }
     meet("all_to_all");
   }
@@ -322,6 +361,7 @@ class Seat final : public Communicator {
 
   /// mine[i] <- reduction over ranks 0 .. n-1, in that order, of shown[rank][begin + i].
   void reduce_into(std::span<float> mine, Reduction reduction, std::size_t begin) const {
+    const Reading reading(*group_);
     std::array<float, 1024> sum;
     for (std::size_t at = 0; at < mine.size(); at += sum.size()) {
       const std::size_t n = std::min(sum.size(), mine.size() - at);
@@ -392,7 +432,7 @@ class Seat final : public Communicator {
     while (!passed()) {
       if (world().failed()) {
         inner.unlock();
-        world().throw_failure();
+        leave();
       }
       if (Clock::now() > deadline) {
         const std::vector<int> ranks = absent();
@@ -403,10 +443,16 @@ class Seat final : public Communicator {
                      "rank " + std::to_string(world_rank()) + " waited " +
                          std::to_string(world().options().timeout.count()) + " s in " + where +
                          " for rank " + names);
-        world().throw_failure();
+        leave();
       }
       group_->changed.wait_for(inner, kGlance);
     }
+  }
+
+  /// Ends a collective after a failure. What this rank has shown is not read any more.
+  [[noreturn]] void leave() {
+    Reading::wait_for_end(*group_);
+    world().throw_failure();
   }
 
   /// Gives a lock up for a scope.
