@@ -14,6 +14,7 @@
 #include "planner/model/parameters.h"
 #include "planner/predict.h"
 #include "planner/schedule/bounds.h"
+#include "planner/search/nearest_miss.h"
 #include "planner/search/search_space.h"
 #include "planner/simulate/simulate.h"
 
@@ -171,7 +172,8 @@ class Search {
     for (const bool overlaps_tp : {false, true}) {
       if (!(overlaps_tp ? tp_overlap_offered : others_offered)) continue;
       family.overlaps_tp = overlaps_tp;
-      queue_.push({work_bound(family), place, static_cast<std::int64_t>(families_.size()), Rung::Work});
+      queue_.push(
+          {work_bound(family), place, static_cast<std::int64_t>(families_.size()), Rung::Work});
       families_.push_back(family);
     }
     return count;
@@ -314,7 +316,8 @@ class Search {
           const Seconds bound =
               step_lower_bound(layout.schedule, costs, layout.pp, layout.chunks_per_stage(),
                                microbatches(layout, problem_.workload), problem_.global_sync);
-          queue_.push({bound, here + p.first, static_cast<std::int64_t>(priced_.size()), Rung::Layout});
+          queue_.push(
+              {bound, here + p.first, static_cast<std::int64_t>(priced_.size()), Rung::Layout});
           priced_.push_back({layout, here + p.first, static_cast<std::int64_t>(p.orders.size())});
         }
       }
@@ -406,6 +409,7 @@ class Search {
       NearestMiss miss;
       miss.plan = predict(book_, *miss_);
       miss.missing = miss_peak_ - problem_.memory_limit();
+      if (options_.mend_miss) miss.cheapest_knob = cheapest_mend(problem_, options_);
       out.nearest_miss = std::move(miss);
     }
     report_.lower_bound = unbeatable_step(problem_);

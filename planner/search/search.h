@@ -12,7 +12,8 @@ enum class Objective { Throughput, Latency, Memory, Cost };
 struct SearchOptions {
   int top = 10;
   Objective objective = Objective::Throughput;
-  LayoutText fixed;                                   ///< keys that every layout must have
+  LayoutText fixed;       ///< keys that every layout must have
+  bool mend_miss = true;  ///< when nothing fits, look for what would (costs more searches)
   std::function<void(const SearchReport&)> progress;  ///< now and then; may be empty
 };
 
@@ -20,11 +21,12 @@ struct SearchOptions {
 ///
 /// Best first: every legal layout that fits has a lower bound on its simulated step; layouts are
 /// simulated in the order of their bounds until the next bound is no better than the worst of the
-/// best `top`. Bounds come in three rungs, each worked out only when the one before it comes up: the
-/// work spread evenly over the stages, and the schedule's bound with the cheapest placement of the
-/// groups, both shared by all options of ZeRO, overlap and order; then the layout's own prices. Layouts that differ in the
-/// order of axes only but place their groups alike are simulated once (Plan::equivalent).
-/// Ties go to the layout that comes first in the space, which puts plain options first.
+/// best `top`. Bounds come in three rungs, each worked out only when the one before it comes up:
+/// the work spread evenly over the stages, and the schedule's bound with the cheapest placement of
+/// the groups, both shared by all options of ZeRO, overlap and order; then the layout's own prices.
+/// Layouts that differ in the order of axes only but place their groups alike are simulated once
+/// (Plan::equivalent). Ties go to the layout that comes first in the space, which puts plain
+/// options first.
 ///
 /// For one step on a fixed cluster throughput, latency and cost order layouts alike; memory orders
 /// them by peak bytes, then by step time.

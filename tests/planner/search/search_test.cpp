@@ -145,6 +145,18 @@ TEST(Search, NothingFitsNamesTheNearestMiss) {
   EXPECT_GT(found.nearest_miss->missing, Bytes{0});
   EXPECT_EQ(found.nearest_miss->missing,
             peak_bytes(found.nearest_miss->plan.prediction.memory) - problem.memory_limit());
+  // The mend names more nodes and a layout that fits on them.
+  EXPECT_NE(found.nearest_miss->cheapest_knob.find(" nodes instead of 1: "), std::string::npos);
+}
+
+TEST(Search, APinnedKeyIsTheCheapestMendWhereItAloneStandsInTheWay) {
+  const Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
+  SearchOptions options;
+  options.fixed = read_layout_text("tp1,pp1,zero0", "--fix");
+  const PlanResult found = search(problem, options);
+  EXPECT_TRUE(found.plans.empty());
+  ASSERT_TRUE(found.nearest_miss.has_value());
+  EXPECT_TRUE(found.nearest_miss->cheapest_knob.starts_with("without --fix "));
 }
 
 }  // namespace
