@@ -43,14 +43,10 @@ json summary_json(const ErrorSummary& s) {
 }
 
 json terms_json(const planner::Terms& t) {
-  return {{"compute_seconds", t.compute.count()},
-          {"tp_communication_seconds", t.tp.count()},
-          {"pp_communication_seconds", t.pp.count()},
-          {"dp_communication_seconds", t.dp.count()},
-          {"cp_communication_seconds", t.cp.count()},
-          {"ep_communication_seconds", t.ep.count()},
-          {"optimizer_seconds", t.optimizer.count()},
-          {"overhead_seconds", t.overhead.count()},
+  return {{"compute_seconds", t.compute.count()},     {"tp_communication_seconds", t.tp.count()},
+          {"pp_communication_seconds", t.pp.count()}, {"dp_communication_seconds", t.dp.count()},
+          {"cp_communication_seconds", t.cp.count()}, {"ep_communication_seconds", t.ep.count()},
+          {"optimizer_seconds", t.optimizer.count()}, {"overhead_seconds", t.overhead.count()},
           {"bubble_seconds", t.bubble.count()}};
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <sstream>
 
+#include "cli/collective_report.h"
 #include "cli/command.h"
 #include "cli/plan_report.h"
 #include "cli/problem_options.h"
@@ -17,6 +18,7 @@
 #include "planner/simulate/gantt.h"
 #include "planner/simulate/trace.h"
 #include "profiles/atomic_file.h"
+#include "profiles/cluster_load.h"
 #include "profiles/input_error.h"
 
 namespace meshplan::cli {
@@ -25,6 +27,7 @@ namespace {
 struct Options {
   ProblemOptions problem;
   std::string plan_file, plan_number = "0", layout, out, trace;
+  CollectiveQuestion collective;
   bool as_json = false, gantt = false;
 };
 
@@ -91,7 +94,17 @@ void write_trace_file(const std::string& path, const Question& question,
   profiles::write_atomically(path, text.str());
 }
 
+int answer_collective(const Options& options) {
+  if (options.problem.cluster.empty()) {
+    throw profiles::InputError("--cluster", "a cluster such as dgx-h100:4", "nothing");
+  }
+  const auto cluster = profiles::load_cluster(options.problem.cluster, data_files(options.problem));
+  std::fputs(collective_answer(options.collective, cluster, options.as_json).c_str(), stdout);
+  return kDone;
+}
+
 int run(const Options& options) {
+  if (!options.collective.operation.empty()) return answer_collective(options);
   const Question question = question_from(options);
   const planner::Problem& problem = question.problem;
   if (const auto exit = refuse_illegal(question)) return *exit;
@@ -129,6 +142,14 @@ void add_predict(CLI::App& app, Action& action) {
   add_problem_options(*command, options->problem);
   command->add_option("--layout", options->layout, "e.g. tp8,pp8,dp4,mbs1,vpp3,sp,zero1")
       ->type_name("L");
+  command
+      ->add_option("--collective", options->collective.operation,
+                   "predict one collective instead: all_reduce, all_gather, ...")
+      ->type_name("OP");
+  command->add_option("--bytes", options->collective.bytes, "its size as nccl-tests counts it")
+      ->type_name("1G");
+  command->add_option("--ranks", options->collective.ranks, "its ranks (all devices)")
+      ->type_name("N");
   command->add_option("--plan", options->plan_number, "which plan of the file (0)")->type_name("N");
   command->add_option("--out", options->out, "write the prediction to a plan file")
       ->type_name("FILE");

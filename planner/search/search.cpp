@@ -15,6 +15,7 @@
 #include "planner/predict.h"
 #include "planner/schedule/bounds.h"
 #include "planner/search/nearest_miss.h"
+#include "planner/search/placement_book.h"
 #include "planner/search/search_space.h"
 #include "planner/simulate/simulate.h"
 
@@ -77,7 +78,8 @@ class Search {
         options_(options),
         start_(WallClock::now()),
         space_(problem.model, problem.workload, problem.cluster.devices(), options.fixed),
-        book_(problem) {}
+        book_(problem),
+        placements_(space_, book_) {}
 
   PlanResult run() {
     judge_all();
@@ -90,8 +92,6 @@ class Search {
   }
 
  private:
-  using Orders = std::vector<std::array<Axis, 4>>;
-
   // --- first rung: every layout is judged, legal or not, fitting or not
   // ---------------------------
 
@@ -204,7 +204,7 @@ class Search {
   /// The busiest stage works at least as long as the stages do on average.
   Seconds work_bound(const Family& family) {
     const Layout layout = member(family);
-    const BlockPrices& blocks = cheapest_prices(layout);
+    const BlockPrices& blocks = placements_.cheapest_prices(layout);
     const auto work = [](const BlockCost& block) {
       return block.forward.total() + block.recompute.total() + block.input_grad.total() +
              block.weight_grad.total();
@@ -224,77 +224,13 @@ class Search {
   /// faster.
   Seconds family_bound(const Family& family) {
     const Layout layout = member(family);
-    const BlockPrices& blocks = cheapest_prices(layout);
+    const BlockPrices& blocks = placements_.cheapest_prices(layout);
     bound_costs_.chunks = chunk_costs(problem_.model, split_of(layout), blocks);
     bound_costs_.stages.assign(static_cast<std::size_t>(layout.pp), StageCost{});
     bound_costs_.hops_forward.assign(bound_costs_.chunks.size(), HopCost{});
     bound_costs_.hops_backward.assign(bound_costs_.chunks.size(), HopCost{});
     return step_lower_bound(layout.schedule, bound_costs_, layout.pp, layout.chunks_per_stage(),
                             microbatches(layout, problem_.workload), problem_.global_sync);
-  }
-
-  /// Shared by all pipelines, ZeRO stages and orders.
-  const BlockPrices& cheapest_prices(const Layout& layout) {
-    const auto key =
-        std::make_tuple(layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.mbs,
-                        layout.sp, layout.recompute, layout.overlap == Overlap::GradParamTp);
-    const auto [at, fresh] = cheapest_.try_emplace(key);
-    if (!fresh) return at->second;
-    bool first = true;
-    for (const Placement& where : placements(layout)) {
-      const BlockPrices prices = book_.prices(layout, where);
-      if (first) {
-        at->second = prices;
-        first = false;
-      } else {
-        keep_cheaper(at->second.dense_layer, prices.dense_layer);
-        keep_cheaper(at->second.sparse_layer, prices.sparse_layer);
-        keep_cheaper(at->second.embedding, prices.embedding);
-        keep_cheaper(at->second.head, prices.head);
-      }
-    }
-    return at->second;
-  }
-
-  static void keep_cheaper(BlockCost& best, const BlockCost& other) {
-    const auto keep = [](Work& a, const Work& b) {
-      if (b.total() < a.total()) a = b;
-    };
-    keep(best.forward, other.forward);
-    keep(best.input_grad, other.input_grad);
-    keep(best.weight_grad, other.weight_grad);
-    keep(best.recompute, other.recompute);
-  }
-
-  /// Placements that the orders of axes give, each once, with the orders behind it.
-  struct Placed {
-    Placement where;
-    Orders orders;
-    std::int64_t first = 0;  ///< index of orders.front() among all orders of the space
-  };
-  const std::vector<Placed>& placed(const Layout& layout) {
-    const auto key = std::make_tuple(layout.tp, layout.cp, layout.pp, layout.dp, layout.ep);
-    const auto [at, fresh] = placed_.try_emplace(key);
-    if (fresh) {
-      Degrees d{layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.mbs};
-      std::int64_t index = 0;
-      for (const auto& order : space_.orders(d)) {
-        Layout ordered = layout;
-        ordered.order = order;
-        const Placement where = placement(ordered, problem_.cluster);
-        auto same = std::find_if(at->second.begin(), at->second.end(),
-                                 [&](const Placed& p) { return p.where == where; });
-        if (same == at->second.end()) same = at->second.insert(same, Placed{where, {}, index});
-        same->orders.push_back(order);
-        ++index;
-      }
-    }
-    return at->second;
-  }
-  std::vector<Placement> placements(const Layout& layout) {
-    std::vector<Placement> out;
-    for (const Placed& p : placed(layout)) out.push_back(p.where);
-    return out;
   }
 
   // --- second rung and simulation
@@ -310,7 +246,7 @@ class Search {
         if ((overlap == Overlap::GradParamTp) != family.overlaps_tp) continue;
         Layout layout = space_.layout(d, family.pipeline, family.sp, family.recompute, zero,
                                       overlap, Layout{}.order);
-        for (const Placed& p : placed(layout)) {
+        for (const PlacedOrders& p : placements_.of(layout)) {
           layout.order = p.orders.front();
           const ScheduleCosts costs = book_.costs(layout, split_of(layout), p.where);
           const Seconds bound =
@@ -388,7 +324,7 @@ class Search {
       const Degrees d{layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.mbs};
       std::int64_t at = sized.place;
       for (const Overlap overlap : space_.overlaps(d, layout.sp, layout.zero)) {
-        for (const Placed& p : placed(layout)) {
+        for (const PlacedOrders& p : placements_.of(layout)) {
           Layout ordered = layout;
           ordered.overlap = overlap;
           ordered.order = p.orders.front();
@@ -435,6 +371,7 @@ class Search {
   const WallClock::time_point start_;
   const SearchSpace space_;
   PriceBook book_;
+  PlacementBook placements_;
   Simulator simulator_;
   SearchReport report_;
   std::vector<Family> families_;
@@ -446,8 +383,6 @@ class Search {
   std::vector<StageLoad> loads_;  ///< scratch of judge_family
   std::vector<StageMemory> memory_;
   std::map<int, std::vector<int>> splits_;
-  std::map<std::tuple<int, int, int, int, int>, std::vector<Placed>> placed_;
-  std::map<std::tuple<int, int, int, int, int, int, bool, Recompute, bool>, BlockPrices> cheapest_;
   std::optional<Layout> miss_;
   Bytes miss_peak_{};
 };
