@@ -8,6 +8,7 @@
 #include "planner/model/flops.h"
 #include "planner/schedule/build_schedule.h"
 #include "planner/simulate/simulate.h"
+#include "planner/uncertainty.h"
 
 namespace meshplan::planner {
 namespace {
@@ -124,8 +125,9 @@ Plan assemble_plan(PriceBook& book, const Layout& layout, const PreparedLayout& 
   p.capacity = problem.cluster.device.memory;
   plan.fits = peak_bytes(prepared.memory) <= problem.memory_limit();
   plan.limited_by = limited_by(p, plan.fits);
-  p.step_low = p.step;
-  p.step_high = p.step;
+  const Interval interval = step_interval(problem, layout, p);
+  p.step_low = interval.low;
+  p.step_high = interval.high;
   return plan;
 }
 

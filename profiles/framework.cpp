@@ -5,7 +5,9 @@ namespace {
 
 void read_into(Framework& out, const JsonNode& file) {
   file.require_schema("framework");
-  file.refuse_unknown_keys({"schema", "name", "source", "states", "loss", "allocator", "time"});
+  file.refuse_unknown_keys(
+      {"schema", "name", "source", "states", "loss", "allocator", "time", "spread", "activations"});
+  if (const auto node = file.find_value("spread")) out.spread = node->positive_number();
   const auto real = [](const JsonNode& group, std::string_view key, double& value) {
     if (const auto node = group.find_value(key)) {
       value = node->number();
@@ -40,6 +42,11 @@ void read_into(Framework& out, const JsonNode& file) {
     real(*states, "accumulation_bytes", out.accumulation_bytes);
     real(*states, "step_bytes", out.step_bytes);
   }
+  if (const auto saved = file.find("activations")) {
+    saved->refuse_unknown_keys({"norm_saved_bytes", "unfused_gate"});
+    real(*saved, "norm_saved_bytes", out.norm_saved_bytes);
+    flag(*saved, "unfused_gate", out.unfused_gate);
+  }
   if (const auto loss = file.find("loss")) {
     loss->refuse_unknown_keys(
         {"bytes_per_logit", "traffic_per_logit", "embedding_gradient_transient"});
@@ -60,7 +67,8 @@ void read_into(Framework& out, const JsonNode& file) {
         {"flash_attention", "flash2", "attention_slowdown", "dropout", "pipelined_tp_step_seconds",
          "network_call_seconds", "gathers_by_tensor", "elementwise_passes", "kernel_launch_seconds",
          "step_overhead_seconds", "kernels_per_operator", "overlap_grad", "overlap_param",
-         "overlap_p2p", "sequence_parallel_async", "tp_overlap_fraction", "gather_efficiency"});
+         "overlap_tp", "overlap_p2p", "sequence_parallel_async", "tp_overlap_fraction",
+         "gather_efficiency"});
     flag(*node, "flash_attention", out.flash_attention);
     flag(*node, "flash2", out.flash2);
     real(*node, "attention_slowdown", out.attention_slowdown);
@@ -76,6 +84,7 @@ void read_into(Framework& out, const JsonNode& file) {
     }
     flag(*node, "overlap_grad", out.overlap_grad);
     flag(*node, "overlap_param", out.overlap_param);
+    flag(*node, "overlap_tp", out.overlap_tp);
     flag(*node, "overlap_p2p", out.overlap_p2p);
     flag(*node, "sequence_parallel_async", out.sequence_parallel_async);
     real(*node, "tp_overlap_fraction", out.tp_overlap_fraction);

@@ -15,6 +15,9 @@ struct Framework {
   std::string name;
   bool known = true;  ///< false: the run named a framework we have no file for; generic habits
 
+  double spread = 0.1;  ///< sigma of ln(measured / predicted) of recorded steps, what is named in
+                        ///< planner/uncertainty.h left out
+
   // Model states, bytes per parameter of mixed-precision training with Adam.
   double weight_bytes = 2;
   double gradient_bytes = 4;           ///< accumulation buffer
@@ -33,6 +36,8 @@ struct Framework {
   // The last stage.
   double loss_bytes_per_logit = 6;     ///< peak of logits and loss together
   double loss_traffic_per_logit = 30;  ///< bytes moved from logits to their gradient
+  double norm_saved_bytes = 0;  ///< per element of each norm, beyond its input: unfused copies
+  bool unfused_gate = false;    ///< saves the activated gate besides its inputs and the product
   bool embedding_gradient_transient =
       false;  ///< a dense bf16 gradient of embedding and head besides
 
@@ -58,7 +63,8 @@ struct Framework {
   bool gathers_by_tensor = false;  ///< ZeRO-1 and 2 gather and reduce one weight at a time
   bool overlap_grad = false;       ///< default when a run does not state it
   bool overlap_param = false;
-  bool overlap_p2p = true;               ///< false: the device waits for pipeline transfers
+  bool overlap_tp = false;  ///< the same, of tensor-parallel collectives under sequence parallelism
+  bool overlap_p2p = true;  ///< false: the device waits for pipeline transfers
   bool sequence_parallel_async = false;  ///< backward all-gather hidden behind the weight gradient
   double tp_overlap_fraction = 0;        ///< share of tp communication hidden under overlap=...+tp
   double gather_efficiency =

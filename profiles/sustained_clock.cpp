@@ -14,10 +14,11 @@ struct Entry {
 };
 
 constexpr std::string_view kAmpere400 =
-    "400 W cap: fp64 HPL holds 1305 of 1410 MHz, a factor of 0.93 (NVIDIA's own HPL peak); bf16 "
-    "training assumed to throttle a little less";
+    "400 W cap: fitted on recorded training runs (docs/accuracy.md); fp64 HPL holds 1305 of 1410 "
+    "MHz, a factor of 0.93 (NVIDIA's own HPL peak)";
 constexpr std::string_view kHopper700 =
-    "700 W cap: assumed; the tables' GEMMs beyond a millisecond already run 10 % below those of "
+    "700 W cap: fitted on recorded training runs (docs/accuracy.md); the tables' GEMMs beyond a "
+    "millisecond already run 10 % below those of "
     "0.2 ms, and training keeps the power up for longer than they do";
 constexpr std::string_view kPciePower =
     "300 to 350 W cap on a die that takes 400 to 700 W in SXM "
@@ -29,10 +30,10 @@ constexpr std::string_view kBlackwell = "1000 W cap or more: no figure known, as
 // Published clocks under load are few. These are starting points that a measured training step is
 // meant to correct; the cause says which are assumed.
 constexpr std::array<Entry, 18> kTable = {{
-    {"a100-sxm-40gb", 0.95, kAmpere400},
-    {"a100-sxm-80gb", 0.95, kAmpere400},
+    {"a100-sxm-40gb", 0.90, kAmpere400},
+    {"a100-sxm-80gb", 0.90, kAmpere400},
     {"a100-pcie-80gb", 0.85, kPciePower},
-    {"h100-sxm-80gb", 0.85, kHopper700},
+    {"h100-sxm-80gb", 0.82, kHopper700},
     {"h100-pcie-80gb", 0.78, kHopperPcie},
     {"h100-hbm2e-96gb", 0.85, kHopper700},
     {"h200-sxm-141gb", 0.85, kHopper700},

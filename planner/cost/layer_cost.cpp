@@ -22,6 +22,10 @@ Seconds at_least_zero(Seconds time) { return std::max(time, Seconds{0}); }
 /// on recorded runs of 16 and 32 ranks (docs/accuracy.md).
 constexpr double kFurtherNode = 0.27;
 
+/// An operand cast to 8 bits or fewer: read at 16 bits, written with its transpose, which the
+/// weight gradient reads.
+constexpr double kCastBytes = 4;
+
 /// A dense embedding gradient per micro-batch: zeroed (2 bytes), then read (2) and added to the
 /// accumulation buffer (4 read, 4 written).
 constexpr double kEmbeddingGradientBytes = 12;
@@ -76,6 +80,7 @@ class ComputePricer {
         profile_(context.profile),
         type_(context.workload.data_type),
         framework_(context.framework),
+        attention_type_(profiles::bits(type_) < 16 ? profiles::DataType::Bf16 : type_),
         split_(layer_split(layout)),
         sequences_(layout.mbs),
         seq_(context.workload.seq_len),
@@ -107,15 +112,23 @@ class ComputePricer {
   }
 
  private:
-  Estimate product(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t batch) const {
-    return gemm_time({m, n, k, static_cast<int>(batch)}, type_, profile_, Clocks::Sustained);
+  Estimate product(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t batch,
+                   profiles::DataType type) const {
+    return gemm_time({m, n, k, static_cast<int>(batch)}, type, profile_, Clocks::Sustained);
   }
 
   void price_product(const Operator& op) {
     const RankGemm g = rank_gemm(op, tokens_, split_);
-    forward_.add(product(g.rows, g.columns, g.inner, g.groups));
-    input_grad_.add(product(g.rows, g.inner, g.columns, g.groups));
-    weight_grad_.add(product(g.inner, g.columns, g.rows, g.groups));
+    // Frameworks keep the router, the head and attention at 16 bits.
+    const bool low = op.kind != OperatorKind::Router && op.split != Split::Vocabulary;
+    const profiles::DataType type = low ? type_ : attention_type_;
+    forward_.add(product(g.rows, g.columns, g.inner, g.groups, type));
+    input_grad_.add(product(g.rows, g.inner, g.columns, g.groups, type));
+    weight_grad_.add(product(g.inner, g.columns, g.rows, g.groups, type));
+    if (profiles::bits(type) < 16) {
+      forward_.add(streamed(g.rows * g.inner * g.groups, kCastBytes));
+      input_grad_.add(streamed(g.rows * g.columns * g.groups, kCastBytes));
+    }
     const std::int64_t weights = rank_parameters(op, split_) + rank_tied_parameters(op, split_);
     weight_grad_.extend(streamed(weights, framework_.accumulation_bytes));
   }
@@ -143,7 +156,8 @@ class ComputePricer {
     if (op.window) shape.kv_len = std::min<std::int64_t>(shape.kv_len, *op.window);
     const auto kernel = framework_.flash2 ? AttentionKernel::Flash2 : AttentionKernel::Flash;
     const auto pass = [&](AttentionPass which) {
-      Estimate out = attention_time(shape, which, kernel, type_, profile_, Clocks::Sustained);
+      Estimate out =
+          attention_time(shape, which, kernel, attention_type_, profile_, Clocks::Sustained);
       out.time *= framework_.attention_slowdown;
       return out;
     };
@@ -159,10 +173,10 @@ class ComputePricer {
     const bool scores = op.kind == OperatorKind::Scores;
     const std::int64_t columns = scores ? seq_ : op.value_head_dim;
     const std::int64_t inner = scores ? op.head_dim : seq_;
-    const Estimate forward = product(query_, columns, inner, heads);
+    const Estimate forward = product(query_, columns, inner, heads, attention_type_);
     forward_.add(forward);
-    input_grad_.add(product(query_, inner, columns, heads));
-    input_grad_.add(product(inner, columns, query_, heads));
+    input_grad_.add(product(query_, inner, columns, heads, attention_type_));
+    input_grad_.add(product(inner, columns, query_, heads, attention_type_));
     core_attention_ += forward.time;
   }
 
@@ -204,6 +218,7 @@ class ComputePricer {
   const profiles::DeviceProfile& profile_;
   const profiles::DataType type_;
   const profiles::Framework& framework_;
+  const profiles::DataType attention_type_;  ///< stays at 16 bits under fp8 and fp4
   const LayerSplit split_;
   const std::int64_t sequences_, seq_, query_, tokens_;
   Clock forward_, input_grad_, weight_grad_;

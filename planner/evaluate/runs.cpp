@@ -109,14 +109,16 @@ class Reader {
     out.framework_known = problem.framework.known && !framework.empty();
     const LayoutText text = read_layout_text(out.layout_text, "layout");
     Layout layout = text.layout;
-    if (!text.has("overlap")) layout.overlap = usual_overlap(problem.framework, overlap_grad);
+    if (!text.has("overlap"))
+      layout.overlap = usual_overlap(problem.framework, overlap_grad, layout);
     out.layout = layout;
   }
 
   /// What runs beside compute when the layout text does not say.
   static Overlap usual_overlap(const profiles::Framework& framework,
-                               std::optional<bool> overlap_grad) {
+                               std::optional<bool> overlap_grad, const Layout& layout) {
     if (!overlap_grad.value_or(framework.overlap_grad)) return Overlap::None;
+    if (framework.overlap_tp && layout.tp > 1 && layout.sp) return Overlap::GradParamTp;
     return framework.overlap_param ? Overlap::GradParam : Overlap::Grad;
   }
 

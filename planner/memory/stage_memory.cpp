@@ -29,6 +29,24 @@ std::int64_t logit_columns(const OperatorGraph& head, std::int64_t tokens, const
   return 0;
 }
 
+/// What unfused operators of one layer keep besides what their backward needs.
+Bytes unfused_copies(const OperatorGraph& graph, std::int64_t tokens, const LayerSplit& split,
+                     const Layout& layout, const profiles::Framework& framework) {
+  if (layout.recompute == Recompute::Full) return {};
+  double bytes = 0;
+  for (const auto vertex : boost::make_iterator_range(boost::vertices(graph))) {
+    const Operator& op = graph[vertex];
+    const bool cut = op.split != Split::Sequence || split.sp;
+    const double elements = static_cast<double>(tokens) * op.output / (cut ? split.tp : 1);
+    if (op.kind == OperatorKind::Norm) bytes += elements * framework.norm_saved_bytes;
+    const bool gated = op.kind == OperatorKind::Activation && op.input > op.output;
+    if (gated && framework.unfused_gate) {
+      bytes += 2 * elements * std::max(1, op.experts_per_token);
+    }
+  }
+  return rounded(bytes);
+}
+
 /// Bytes per parameter of a rank's states, dense and expert.
 struct StateRates {
   StateBytes dense, experts;
@@ -63,7 +81,8 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
         std::max(out.rebuilt, rebuilt_activation_bytes(graph, tokens, seq, cut, layout.recompute));
     return layout.offload == Offload::Activations
                ? Bytes{}
-               : saved_activation_bytes(graph, tokens, seq, cut, layout.recompute);
+               : saved_activation_bytes(graph, tokens, seq, cut, layout.recompute) +
+                     unfused_copies(graph, tokens, cut, layout, framework);
   };
   out.dense_layer = layer(graphs.dense_layer);
   out.sparse_layer = layer(graphs.sparse_layer);
@@ -155,9 +174,9 @@ void stage_memory(const Layout& layout, const Workload& workload,
     Bytes in_backward = activations.rebuilt + activations.transient;
     if (layout.zero >= 2) {
       // Gathered layers in use and fetched ahead, and one layer's unsharded gradient.
-      const auto largest = static_cast<double>(
-          std::max({parameters.dense_layer.sum(), parameters.sparse_layer.sum(),
-                    parameters.embedding.sum()}));
+      const auto largest =
+          static_cast<double>(std::max({parameters.dense_layer.sum(), parameters.sparse_layer.sum(),
+                                        parameters.embedding.sum()}));
       if (layout.zero >= 3) {
         memory.buffers +=
             rounded(largest * framework.gathered_bytes * (1 + framework.prefetched_units));
