@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   cli::Action action;
   cli::add_plan(app, action);
   cli::add_predict(app, action);
+  cli::add_run(app, action);
   cli::add_evaluate(app, action);
   cli::add_list(app, action);
 

@@ -1,0 +1,300 @@
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
+
+#include "cli/command.h"
+#include "cli/problem_options.h"
+#include "cli/run_report.h"
+#include "cli/terminal.h"
+#include "planner/layout/layout_text.h"
+#include "planner/layout/legality.h"
+#include "planner/layout/rank_place.h"
+#include "planner/plan_json.h"
+#include "planner/predict.h"
+#include "planner/simulate/trace.h"
+#include "profiles/atomic_file.h"
+#include "profiles/input_error.h"
+#include "profiles/number_format.h"
+#include "runtime/execute/run_on_threads.h"
+#include "runtime/measure/host.h"
+#include "runtime/measure/measure.h"
+#include "runtime/measure/measurement_json.h"
+
+namespace meshplan::cli {
+namespace {
+
+using profiles::Bytes;
+using profiles::InputError;
+using profiles::Seconds;
+
+struct Options {
+  std::string plan_file, plan_number = "0", backend = "cpu", mode, steps = "5", tolerance,
+                         timeout = "60", out, trace, profiles;
+  bool as_json = false, no_check = false;
+};
+
+/// Another rounding of the same sums; more is a wrong result.
+constexpr double kSameLoss = 1e-4;
+/// The check by one rank is left out where it would take longer than this.
+constexpr Seconds kLongCheck{20};
+
+double positive_flag(const std::string& text, const std::string& flag, double whole) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !(value > 0) || !std::isfinite(value)) {
+    throw InputError(flag, "a number above 0", "'" + text + "'");
+  }
+  return value / whole;
+}
+
+/// "10%" or "0.1"
+double tolerance_flag(std::string text) {
+  const bool percent = text.ends_with('%');
+  if (percent) text.pop_back();
+  return positive_flag(text, "--tolerance", percent ? 100 : 1);
+}
+
+/// What the flags ask for, read before anything is loaded.
+struct Settings {
+  std::optional<runtime::Mode> mode;
+  std::optional<double> tolerance;
+  int steps = 5;
+  Seconds timeout{60};
+};
+
+Settings settings_from(const Options& options) {
+  Settings out;
+  if (options.mode == "partitioned") {
+    throw InputError("--mode", "parallel or replay on a CPU (partitioned cuts up one GPU)",
+                     "'partitioned'");
+  }
+  if (options.mode == "parallel") out.mode = runtime::Mode::Parallel;
+  if (options.mode == "replay") out.mode = runtime::Mode::Replay;
+  if (!options.mode.empty() && !out.mode) {
+    throw InputError("--mode", "parallel, replay or partitioned", "'" + options.mode + "'");
+  }
+  if (!options.tolerance.empty()) out.tolerance = tolerance_flag(options.tolerance);
+  out.steps = count_flag(options.steps, "--steps");
+  if (out.steps < 2) {
+    throw InputError("--steps", "at least 2, because the first one does not count", "1");
+  }
+  out.timeout = Seconds{positive_flag(options.timeout, "--timeout", 1)};
+  return out;
+}
+
+struct Question {
+  planner::Problem problem;
+  planner::Layout layout;
+};
+
+Question question_from(const Options& options) {
+  const profiles::DataFiles files(profiles::profile_directories(options.profiles));
+  planner::PlanFile file =
+      planner::read_plan(profiles::JsonNode::read_file(options.plan_file), files);
+  const std::string& number = options.plan_number;
+  const int at = number == "0" ? 0 : count_flag(number, "--plan");
+  if (at >= static_cast<int>(file.layouts.size())) {
+    throw InputError("--plan", "a plan from 0 to " + std::to_string(file.layouts.size() - 1),
+                     number);
+  }
+  if (file.profile_differs()) {
+    std::fprintf(stderr, "meshplan: note: %s was made with another version of profile %s\n",
+                 options.plan_file.c_str(), file.problem.profile.name.c_str());
+  }
+  return {std::move(file.problem), file.layouts[static_cast<std::size_t>(at)]};
+}
+
+runtime::Training training_of(const Question& question, const planner::Schedule& schedule,
+                              int steps) {
+  runtime::Training training{
+      question.problem.model, question.problem.workload, question.layout, schedule, {}};
+  training.options.steps = steps;
+  if (!question.problem.framework.dropout) training.model.dropout = 0;
+  return training;
+}
+
+Bytes memory_of_all_ranks(const planner::Layout& layout,
+                          const std::vector<planner::StageMemory>& stages) {
+  Bytes sum{};
+  for (const planner::StageMemory& stage : stages) {
+    sum += std::int64_t{layout.devices() / layout.pp} * stage.allocated();
+  }
+  return sum;
+}
+
+/// Why this machine cannot run the plan; none if it can.
+std::optional<std::string> obstacle(const planner::Layout& layout, Bytes needed,
+                                    std::optional<runtime::Mode> mode, const runtime::Host& host) {
+  if (mode == runtime::Mode::Parallel && layout.devices() > host.cores) {
+    return std::to_string(layout.devices()) + " ranks in parallel, but this machine has " +
+           std::to_string(host.cores) + " cores; --mode replay runs them one after the other";
+  }
+  if (needed > host.available) {
+    return "the ranks need " + profiles::human(needed) + ", but this machine has " +
+           profiles::human(host.available) + " free";
+  }
+  return std::nullopt;
+}
+
+/// The same first step on one rank; none where that would take too long or too much memory.
+std::optional<OneRankCheck> one_rank_check(const Question& question, double loss,
+                                           const runtime::Host& host, Seconds timeout) {
+  Question alone{question.problem, {}};
+  alone.layout.mbs = question.layout.mbs;
+  planner::PriceBook book(alone.problem);
+  const planner::PreparedLayout prepared = prepare(book, alone.layout);
+  const Seconds step = planner::simulate_step(prepared.schedule, prepared.costs).step;
+  if (step > kLongCheck || memory_of_all_ranks(alone.layout, prepared.memory) > host.available) {
+    return std::nullopt;
+  }
+  const auto ranks =
+      runtime::run_on_threads(training_of(alone, prepared.schedule, 1),
+                              {.timeout = timeout, .take_turns = false, .in_words = {}});
+  const double own = ranks.front().losses.front();
+  return OneRankCheck{own, std::abs(loss / own - 1)};
+}
+
+/// The timeline of one pipeline, rank = stage, as predictions are drawn.
+planner::Timeline one_pipeline(const planner::Timeline& timeline, const planner::Layout& layout) {
+  if (timeline.ranks == layout.pp) return timeline;
+  planner::Timeline out;
+  out.ranks = layout.pp;
+  out.steps = timeline.steps;
+  for (int stage = 0; stage < layout.pp; ++stage) {
+    const int rank = planner::rank_of(layout, {.pp = stage});
+    for (planner::Span span : timeline.spans) {
+      if (span.rank != rank) continue;
+      span.rank = stage;
+      out.spans.push_back(span);
+    }
+  }
+  for (int step = 0; step <= timeline.steps && !timeline.step_starts.empty(); ++step) {
+    for (int stage = 0; stage < layout.pp; ++stage) {
+      const int rank = planner::rank_of(layout, {.pp = stage});
+      out.step_starts.push_back(
+          timeline.step_starts[static_cast<std::size_t>(step * timeline.ranks + rank)]);
+    }
+  }
+  return out;
+}
+
+int run_on_cpu(const Options& options) {
+  const Settings settings = settings_from(options);
+  const Question question = question_from(options);
+  planner::PriceBook book(question.problem);
+  const auto broken = planner::violations(question.layout, question.problem.model,
+                                          question.problem.workload, question.layout.devices());
+  if (!broken.empty()) throw InputError(options.plan_file, broken.front().what);
+  const planner::PreparedLayout prepared = prepare(book, question.layout);
+  const runtime::Training training = training_of(question, prepared.schedule, settings.steps);
+  runtime::refuse_unsupported(training);
+
+  const runtime::Host host = runtime::this_host();
+  const Bytes needed = memory_of_all_ranks(question.layout, prepared.memory);
+  if (const auto reason = obstacle(question.layout, needed, settings.mode, host)) {
+    std::fprintf(stderr, "meshplan: %s\n", reason->c_str());
+    return kAnswerIsNo;
+  }
+  const bool enough = question.layout.devices() <= host.cores;
+  const runtime::Mode mode =
+      settings.mode.value_or(enough ? runtime::Mode::Parallel : runtime::Mode::Replay);
+  runtime::MeasureOptions measure;
+  measure.timeout = settings.timeout;
+  RunReport report{question.layout,
+                   planner::simulate_step(prepared.schedule, prepared.costs),
+                   prepared.memory,
+                   {},
+                   {}};
+  planner::Timeline timeline;
+  {
+    Progress progress;
+    progress.show("running " + std::to_string(settings.steps) + " steps of about " +
+                  profiles::human(report.predicted.step));
+    runtime::Measured measured = mode == runtime::Mode::Parallel
+                                     ? runtime::measure_parallel(training, measure)
+                                     : runtime::measure_replay(training, prepared.costs, measure);
+    report.measured = std::move(measured.measurement);
+    timeline = std::move(measured.timeline);
+    if (!options.no_check && question.layout.devices() > 1) {
+      progress.show("checking the first loss on one rank");
+      report.check =
+          one_rank_check(question, report.measured.losses.front(), host, settings.timeout);
+    }
+  }
+  if (!options.out.empty()) {
+    profiles::write_atomically(options.out, runtime::measurement_text(report.measured));
+  }
+  if (!options.trace.empty()) {
+    std::ostringstream text;
+    write_trace(text, prepared.schedule, one_pipeline(timeline, question.layout));
+    profiles::write_atomically(options.trace, text.str());
+  }
+  const std::string answer = options.as_json ? run_json(question.problem, report).dump(1) + "\n"
+                                             : run_text(question.problem, report);
+  std::fputs(answer.c_str(), stdout);
+  if (report.check && !(report.check->relative_difference <= kSameLoss)) {
+    std::fprintf(stderr, "meshplan: the first loss is not that of one rank\n");
+    return kBug;
+  }
+  if (settings.tolerance && std::abs(report.error()) > *settings.tolerance) {
+    std::fprintf(stderr, "meshplan: the step's error of %.1f%% is beyond the tolerance of %.1f%%\n",
+                 100 * report.error(), 100 * *settings.tolerance);
+    return kAnswerIsNo;
+  }
+  return kDone;
+}
+
+int run(const Options& options) {
+  if (options.backend == "cuda") {
+    std::fprintf(stderr, "meshplan: this build has no GPU engine; use --backend cpu\n");
+    return kDeviceFailure;
+  }
+  if (options.backend != "cpu") {
+    throw InputError("--backend", "cpu or cuda", "'" + options.backend + "'");
+  }
+  try {
+    return run_on_cpu(options);
+  } catch (const runtime::RankFailure& failure) {
+    std::string words = failure.what();
+    for (char& c : words) {
+      if (c == '\n') c = ' ';
+    }
+    std::fprintf(stderr, "meshplan: %s\n", words.c_str());
+    std::fflush(nullptr);
+    // A rank that stalls still runs on its thread and cannot be stopped.
+    std::_Exit(kDeviceFailure);
+  }
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Action& action) {
+  auto* command =
+      app.add_subcommand("run", "Executes a plan: predicted beside measured, term by term");
+  auto options = std::make_shared<Options>();
+  const auto add = [&](const char* flag, std::string& target, const char* help, const char* type) {
+    return command->add_option(flag, target, help)->type_name(type);
+  };
+  add("plan", options->plan_file, "what plan or predict wrote with --out", "plan.json")->required();
+  add("--plan", options->plan_number, "which plan of the file (0)", "N");
+  add("--backend", options->backend, "cpu or cuda (cpu)", "B");
+  add("--mode", options->mode,
+      "parallel: all ranks at once; replay: one after the other, communication modelled "
+      "(parallel if there are cores enough)",
+      "M");
+  add("--steps", options->steps, "steps to run; the first does not count (5)", "N");
+  add("--tolerance", options->tolerance, "exit 1 when the step time is further off, e.g. 10%", "X");
+  add("--timeout", options->timeout, "seconds that a rank may wait or be silent (60)", "S");
+  add("--out", options->out, "write what was measured", "FILE");
+  add("--trace", options->trace, "write the measured timeline as Chrome trace events", "FILE");
+  add("--profiles", options->profiles, "directory with presets and profiles of your own", "DIR");
+  command->add_flag("--json", options->as_json, "one JSON document on standard output");
+  command->add_flag("--no-check", options->no_check, "do not repeat the first step on one rank");
+  command->callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace meshplan::cli

@@ -1,0 +1,173 @@
+#include "cli/run_report.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cli/plan_report.h"
+#include "cli/table.h"
+#include "planner/layout/layout_text.h"
+#include "planner/layout/rank_place.h"
+#include "profiles/number_format.h"
+
+namespace meshplan::cli {
+namespace {
+
+using planner::Terms;
+using profiles::Bytes;
+using profiles::human;
+using profiles::Seconds;
+
+/// A term under its names: in the table, and in JSON as plan.json has it.
+struct NamedTerm {
+  const char* words;
+  const char* key;
+  Seconds Terms::*member;
+};
+constexpr NamedTerm kTerms[] = {
+    {"compute", "compute_seconds", &Terms::compute},
+    {"tensor-parallel comm.", "tp_communication_seconds", &Terms::tp},
+    {"pipeline transfers", "pp_communication_seconds", &Terms::pp},
+    {"data-parallel comm.", "dp_communication_seconds", &Terms::dp},
+    {"context-parallel comm.", "cp_communication_seconds", &Terms::cp},
+    {"expert-parallel comm.", "ep_communication_seconds", &Terms::ep},
+    {"optimizer", "optimizer_seconds", &Terms::optimizer},
+    {"overhead", "overhead_seconds", &Terms::overhead},
+    {"bubble (waiting)", "bubble_seconds", &Terms::bubble},
+};
+
+nlohmann::ordered_json time_json(const Terms& terms) {
+  nlohmann::ordered_json out;
+  for (const NamedTerm& term : kTerms) out[term.key] = (terms.*term.member).count();
+  return out;
+}
+
+/// predicted / measured - 1, as text; "-" where nothing was measured.
+std::string error_text(double predicted, double measured) {
+  return measured > 0 ? fmt::format("{:+.1f}%", 100 * (predicted / measured - 1)) : "-";
+}
+
+std::string time_table(const RunReport& report) {
+  const runtime::Measurement& m = report.measured;
+  Table table({{"where the step goes", Table::Align::Left},
+               {"predicted"},
+               {"measured"},
+               {"error"},
+               {"", Table::Align::Left}});
+  for (const NamedTerm& term : kTerms) {
+    const Seconds predicted = report.predicted.terms.*term.member, measured = m.terms.*term.member;
+    const bool always = term.member == &Terms::compute;
+    if (!always && predicted == Seconds{0} && measured == Seconds{0}) continue;
+    const bool modelled = m.mode == runtime::Mode::Replay && term.member != &Terms::compute &&
+                          term.member != &Terms::optimizer;
+    table.add({term.words, human(predicted), human(measured),
+               error_text(predicted.count(), measured.count()), modelled ? "modelled" : ""});
+  }
+  table.add({"step", human(report.predicted.step), human(m.step),
+             fmt::format("{:+.1f}%", 100 * report.error())},
+            Style::Bold);
+  std::string out = table.text();
+  if (m.steps.size() > 1) {
+    out += fmt::format("{} steps took {} to {}; the median stands\n", m.steps.size(),
+                       human(m.least()), human(m.most()));
+  }
+  return out;
+}
+
+std::string memory_table(const RunReport& report) {
+  Table table({{"rank"},
+               {"stage"},
+               {"predicted"},
+               {"measured"},
+               {"error"},
+               {"states"},
+               {"activations"},
+               {"rest"}});
+  const auto& memory = report.measured.memory;
+  // Many ranks are shown by their ends.
+  constexpr std::size_t kShown = 16, kEnd = 4;
+  for (std::size_t r = 0; r < memory.size(); ++r) {
+    if (memory.size() > kShown && r >= kEnd && r + kEnd < memory.size()) continue;
+    using runtime::MemoryTerm;
+    const runtime::MemoryUse& use = memory[r].at_peak;
+    const Bytes predicted = report.memory_of_rank(static_cast<int>(r)).allocated();
+    const Bytes states =
+        use[MemoryTerm::Weights] + use[MemoryTerm::Gradients] + use[MemoryTerm::Optimizer];
+    const Bytes rest = use[MemoryTerm::Workspace] + use[MemoryTerm::Communication];
+    const int stage = planner::place_of(report.layout, static_cast<int>(r)).pp;
+    table.add(
+        {std::to_string(r), std::to_string(stage), human(predicted), human(use.total()),
+         error_text(static_cast<double>(predicted.count), static_cast<double>(use.total().count)),
+         human(states), human(use[MemoryTerm::Activations]), human(rest)});
+  }
+  return "peak memory by rank\n" + table.text();
+}
+
+std::string check_text(const RunReport& report) {
+  if (!report.check) return "";
+  return fmt::format("one rank alone: first loss {:.6f}, relative difference {:.1e}\n",
+                     report.check->loss, report.check->relative_difference);
+}
+
+}  // namespace
+
+const planner::StageMemory& RunReport::memory_of_rank(int rank) const {
+  return predicted_memory[static_cast<std::size_t>(planner::place_of(layout, rank).pp)];
+}
+
+std::string run_text(const planner::Problem& problem, const RunReport& report) {
+  const runtime::Measurement& m = report.measured;
+  std::string out = question_text(problem);
+  out += fmt::format("ran       {} ranks on {}, {}: {}\n\n", m.ranks, m.device, name(m.mode),
+                     m.mode == runtime::Mode::Parallel
+                         ? "all at once, everything measured"
+                         : "one after the other; the timeline is put together, communication is "
+                           "modelled");
+  out += styled(planner::text(report.layout), Style::Bold) + "\n";
+  out += time_table(report) + "\n" + memory_table(report) + "\nloss";
+  for (const double loss : m.losses) out += fmt::format(" {:.4f}", loss);
+  return out + "\n" + check_text(report);
+}
+
+nlohmann::ordered_json run_json(const planner::Problem& problem, const RunReport& report) {
+  const runtime::Measurement& m = report.measured;
+  nlohmann::ordered_json out;
+  out["model"] = problem.model.name;
+  out["layout"] = planner::text(report.layout);
+  out["device"] = m.device;
+  out["profile"] = {{"name", problem.profile.name},
+                    {"sha256", problem.profile.sha256},
+                    {"provenance", problem.profile.provenance}};
+  out["mode"] = name(m.mode);
+  out["communication"] = m.mode == runtime::Mode::Parallel ? "measured" : "modelled";
+  out["ranks"] = m.ranks;
+  out["steps"] = m.losses.size();
+  out["warm_up_steps"] = m.warm_up;
+  out["predicted"] = {{"step_seconds", report.predicted.step.count()},
+                      {"time", time_json(report.predicted.terms)}};
+  out["measured"] = {{"step_seconds", m.step.count()},
+                     {"step_seconds_low", m.least().count()},
+                     {"step_seconds_high", m.most().count()},
+                     {"time", time_json(m.terms)}};
+  out["error"] = report.error();
+  out["memory"] = nlohmann::ordered_json::array();
+  for (int r = 0; r < m.ranks; ++r) {
+    const auto predicted = report.memory_of_rank(r).allocated().count;
+    const auto measured = m.memory[static_cast<std::size_t>(r)].at_peak.total().count;
+    out["memory"].push_back(
+        {{"rank", r},
+         {"stage", planner::place_of(report.layout, r).pp},
+         {"predicted_bytes", predicted},
+         {"measured_bytes", measured},
+         {"error", static_cast<double>(predicted) / static_cast<double>(measured) - 1}});
+  }
+  out["loss"] = m.losses;
+  if (report.check) {
+    out["one_rank"] = {{"loss", report.check->loss},
+                       {"relative_difference", report.check->relative_difference}};
+  }
+  return out;
+}
+
+}  // namespace meshplan::cli

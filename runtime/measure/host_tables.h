@@ -1,0 +1,58 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "profiles/units.h"
+
+namespace meshplan::runtime {
+
+/// C[m,n] = A[m,k] B[k,n]: mean of the three forms that a layer uses (forward, input gradient,
+/// accumulated weight gradient).
+struct GemmTime {
+  std::int64_t m = 1, n = 1, k = 1;
+  profiles::Seconds time{0};
+};
+
+/// Causal self-attention of `heads` heads of one sequence.
+struct AttentionTime {
+  std::int64_t heads = 1, sequence = 1, head_dim = 1;
+  profiles::Seconds forward{0}, backward{0};
+};
+
+/// Everything but products of a GPT layer, both passes, on tensors of `tensor` bytes: norms,
+/// activation over four times the width, residuals, biases. `charged` = the bytes that the planner
+/// counts for it.
+struct ElementwiseTime {
+  profiles::Bytes tensor, charged;
+  profiles::Seconds time{0};
+};
+
+/// Two ranks on threads of their own.
+struct AllReduceTime {
+  profiles::Bytes size;
+  profiles::Seconds time{0};
+};
+
+/// What was measured on one core. Each time is the least of several, which is the one that other
+/// programs disturbed least.
+struct HostTables {
+  std::vector<std::int64_t> gemm_rows, gemm_widths;        ///< axes of `gemm`: m; n and k
+  std::vector<GemmTime> gemm;                              ///< k fastest, then n
+  std::vector<GemmTime> gemm_held_out;                     ///< between the nodes, to be judged by
+  std::vector<std::int64_t> attention_lengths, head_dims;  ///< axes of `attention`
+  std::vector<AttentionTime> attention;                    ///< head_dim fastest
+  std::vector<ElementwiseTime> elementwise;                ///< ascending
+  profiles::BytesPerSecond copy{};                         ///< of tensors far beyond all caches
+  profiles::Seconds call{0};                               ///< of the smallest operation
+  std::vector<AllReduceTime> all_reduce;                   ///< empty on a machine of one core
+};
+
+/// How much to measure: 15 seconds, or a minute.
+enum class Effort { Brief, Full };
+
+/// Runs kernels/cpu on one core and in-process collectives on two. `progress` is told what comes.
+HostTables measure_host(Effort effort, const std::function<void(const std::string&)>& progress);
+
+}  // namespace meshplan::runtime
