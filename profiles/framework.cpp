@@ -43,9 +43,10 @@ void read_into(Framework& out, const JsonNode& file) {
     real(*states, "step_bytes", out.step_bytes);
   }
   if (const auto saved = file.find("activations")) {
-    saved->refuse_unknown_keys({"norm_saved_bytes", "unfused_gate"});
+    saved->refuse_unknown_keys({"norm_saved_bytes", "unfused_gate", "recompute_by_recipe"});
     real(*saved, "norm_saved_bytes", out.norm_saved_bytes);
     flag(*saved, "unfused_gate", out.unfused_gate);
+    flag(*saved, "recompute_by_recipe", out.recompute_by_recipe);
   }
   if (const auto loss = file.find("loss")) {
     loss->refuse_unknown_keys(
@@ -55,9 +56,10 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*loss, "embedding_gradient_transient", out.embedding_gradient_transient);
   }
   if (const auto allocator = file.find("allocator")) {
-    allocator->refuse_unknown_keys(
-        {"fragmentation", "context_bytes", "communicator_bytes", "workspace_bytes"});
+    allocator->refuse_unknown_keys({"fragmentation", "context_bytes", "communicator_bytes",
+                                    "workspace_bytes", "reports_allocated"});
     real(*allocator, "fragmentation", out.fragmentation);
+    flag(*allocator, "reports_allocated", out.reports_allocated);
     size(*allocator, "context_bytes", out.context);
     size(*allocator, "communicator_bytes", out.communicator);
     size(*allocator, "workspace_bytes", out.workspace);

@@ -36,16 +36,18 @@ struct Framework {
   // The last stage.
   double loss_bytes_per_logit = 6;     ///< peak of logits and loss together
   double loss_traffic_per_logit = 30;  ///< bytes moved from logits to their gradient
+  bool recompute_by_recipe = false;    ///< recipes choose recomputation model by model
   double norm_saved_bytes = 0;  ///< per element of each norm, beyond its input: unfused copies
   bool unfused_gate = false;    ///< saves the activated gate besides its inputs and the product
   bool embedding_gradient_transient =
       false;  ///< a dense bf16 gradient of embedding and head besides
 
   // Allocator and libraries.
-  double fragmentation = 0.05;  ///< reserved / allocated - 1
-  Bytes context{};              ///< CUDA context, kernels, cuBLAS handles
-  Bytes communicator{};         ///< one NCCL communicator
-  Bytes workspace{};            ///< cuBLAS and framework workspaces, inside "allocated"
+  double fragmentation = 0.05;     ///< reserved / allocated - 1
+  bool reports_allocated = false;  ///< its log states what is allocated, not the device's memory
+  Bytes context{};                 ///< CUDA context, kernels, cuBLAS handles
+  Bytes communicator{};            ///< one NCCL communicator
+  Bytes workspace{};               ///< cuBLAS and framework workspaces, inside "allocated"
 
   // Time.
   bool flash_attention = true;    ///< when the workload does not say

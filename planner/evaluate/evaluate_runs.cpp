@@ -58,6 +58,12 @@ EvaluatedRun evaluate_one(const RecordedRun& run) {
   PriceBook book(problem);
   out.plan = predict(book, *run.layout);
   out.predicted_to_run = out.plan->fits;
+  if (!out.plan->fits && run.recompute_unknown && problem.framework.recompute_by_recipe) {
+    // What the source does not state must not decide: would it fit with recomputation?
+    Layout recomputing = *run.layout;
+    recomputing.recompute = Recompute::Full;
+    out.predicted_to_run = predict(book, recomputing).fits;
+  }
   const Prediction& p = out.plan->prediction;
   if (run.step) {
     out.time_error = p.step / *run.step - 1;

@@ -101,17 +101,34 @@ class Reader {
       if (const auto overlap = options->find_value("overlap_grad_reduce")) {
         overlap_grad = overlap->boolean();
       }
+      if (const auto unknown = options->find_value("unknown")) {
+        for (const JsonNode& what : unknown->elements()) {
+          if (what.string() == "recompute") out.recompute_unknown = true;
+        }
+      }
       if (const auto sync = options->find_value("optimizer_sync")) {
         problem.global_sync = sync->string() != "post_validated";
       }
     }
     problem.framework = profiles::load_framework(framework, files_);
     out.framework_known = problem.framework.known && !framework.empty();
+    const auto kind = node.at("measured").find_value("memory_kind");
+    const bool stated = kind && kind->string() != "unstated";
+    if (!stated && problem.framework.reports_allocated) out.memory_kind = MemoryKind::Allocated;
     const LayoutText text = read_layout_text(out.layout_text, "layout");
     Layout layout = text.layout;
+    if (!text.has("etp")) layout.etp = usual_expert_tp(problem, layout);
     if (!text.has("overlap"))
       layout.overlap = usual_overlap(problem.framework, overlap_grad, layout);
     out.layout = layout;
+  }
+
+  /// Recipes that do not state the tensor degree of experts use 1 where theirs cannot be tp.
+  static std::optional<int> usual_expert_tp(const Problem& problem, const Layout& layout) {
+    if (!problem.model.experts || layout.tp == 1 || layout.ep == 1) return std::nullopt;
+    const std::int64_t ranks = std::int64_t{1} * layout.dp * layout.cp * layout.tp;
+    if (ranks % (std::int64_t{1} * layout.ep * layout.tp) == 0) return std::nullopt;
+    return 1;
   }
 
   /// What runs beside compute when the layout text does not say.

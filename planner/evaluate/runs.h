@@ -25,7 +25,8 @@ struct RecordedRun {
   bool failed = false;                 ///< measured outcome: out of memory or crashed
   std::optional<profiles::Seconds> step;
   std::optional<profiles::Bytes> peak_memory;
-  MemoryKind memory_kind = MemoryKind::Device;
+  MemoryKind memory_kind = MemoryKind::Device;  ///< unstated: what the framework reports
+  bool recompute_unknown = false;               ///< the source does not state recomputation
   std::optional<double> ttft_seconds, tpot_seconds, tokens_per_second;
 
   /// Runs of one model, cluster and workload are one group.

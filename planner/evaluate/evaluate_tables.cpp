@@ -1,0 +1,149 @@
+#include "planner/evaluate/evaluate_tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <optional>
+
+#include "planner/cluster/group_shape.h"
+#include "planner/cost/collective/collective_model.h"
+#include "planner/cost/collective/collective_table.h"
+#include "planner/cost/compute/attention.h"
+#include "planner/cost/compute/gemm.h"
+#include "planner/fit/tables.h"
+#include "profiles/cluster_load.h"
+#include "profiles/csv.h"
+#include "profiles/device_json.h"
+#include "profiles/device_profile.h"
+#include "profiles/input_error.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::DataFiles;
+using profiles::InputError;
+using profiles::Seconds;
+
+class Evaluation {
+ public:
+  Evaluation(const profiles::ClusterTable& clusters, const DataFiles& files)
+      : clusters_(clusters), files_(files) {}
+
+  void add(const std::string& path) {
+    const profiles::CsvTable table = profiles::CsvTable::read_file(path, {"seconds"});
+    if (table.has("op")) {
+      add_collectives(path);
+    } else {
+      add_kernels(path);
+    }
+  }
+
+  TablesReport report() {
+    TablesReport out;
+    std::vector<double> all;
+    for (const auto& [name, errors] : errors_) {
+      out.groups.push_back({name, summarise(errors, static_cast<int>(errors.size()))});
+      all.insert(all.end(), errors.begin(), errors.end());
+    }
+    out.time = summarise(all, rows_);
+    const auto further = [](const EvaluatedRow& a, const EvaluatedRow& b) {
+      return std::abs(std::log1p(a.error())) > std::abs(std::log1p(b.error()));
+    };
+    constexpr std::size_t kShown = 10;
+    const std::size_t shown = std::min(kShown, evaluated_.size());
+    std::partial_sort(evaluated_.begin(), evaluated_.begin() + static_cast<std::ptrdiff_t>(shown),
+                      evaluated_.end(), further);
+    evaluated_.resize(shown);
+    out.worst = std::move(evaluated_);
+    out.unpredictable = std::move(unpredictable_);
+    return out;
+  }
+
+ private:
+  void compare(const std::string& group, std::string where, Seconds predicted, Seconds measured) {
+    evaluated_.push_back({std::move(where), measured, predicted});
+    errors_[group].push_back(evaluated_.back().error());
+  }
+
+  /// None where the cluster is unknown or cannot hold the ranks: counted with its reason.
+  const profiles::Cluster* cluster(const std::string& name) {
+    const auto [at, fresh] = loaded_.try_emplace(name);
+    if (fresh) {
+      try {
+        at->second = profiles::load_cluster(name, files_, clusters_);
+      } catch (const InputError& error) {
+        refusals_[name] = error.what();
+      }
+    }
+    return at->second ? &*at->second : nullptr;
+  }
+
+  void add_collectives(const std::string& path) {
+    for (const MeasuredCollective& row : read_collective_table(path)) {
+      ++rows_;
+      const profiles::Cluster* on = cluster(row.cluster);
+      if (on == nullptr) {
+        ++unpredictable_[refusals_[row.cluster]];
+        continue;
+      }
+      try {
+        const GroupShape shape = lone_group(row.ranks, row.nodes, *on);
+        const Estimate price = collective_time(row.operation, row.bytes, shape, *on);
+        compare(fmt::format("{} {}", row.cluster, name(row.operation)), row.where, price.time,
+                row.time);
+      } catch (const InputError& error) {
+        ++unpredictable_[error.what()];
+      }
+    }
+  }
+
+  void add_kernels(const std::string& path) {
+    const std::string stem = std::filesystem::path(path).stem().string();
+    const std::size_t underscore = stem.find('_');
+    if (underscore == std::string::npos) {
+      throw InputError(path, "a name like gemm_<device>.csv", "'" + stem + "'");
+    }
+    const profiles::Device device = profiles::load_device(stem.substr(underscore + 1), files_);
+    const profiles::DeviceProfile profile = profiles::load_profile(device, files_);
+    const Tables tables = read_tables({path});
+    for (const GemmMeasurement& row : tables.gemm) {
+      ++rows_;
+      const GemmShape& s = row.shape;
+      compare(device.id + " gemm", fmt::format("{} m {} n {} k {}", device.id, s.m, s.n, s.k),
+              gemm_time(s, row.type, profile, Clocks::Locked).time, Seconds{row.seconds});
+    }
+    for (const AttentionMeasurement& row : tables.attention) {
+      ++rows_;
+      const AttentionShape& s = row.shape;
+      const char* phase = row.decode() ? "decode" : "prefill";
+      const Estimate price = attention_time(s, AttentionPass::Forward, AttentionKernel::Flash,
+                                            row.type, profile, Clocks::Locked);
+      compare(fmt::format("{} {}", device.id, phase),
+              fmt::format("{} {} batch {} query {} kv {} heads {}/{} dim {}", device.id, phase,
+                          s.batch, s.query_len, s.kv_len, s.heads, s.kv_heads, s.head_dim),
+              price.time, Seconds{row.seconds});
+    }
+  }
+
+  const profiles::ClusterTable& clusters_;
+  const DataFiles& files_;
+  int rows_ = 0;
+  std::vector<EvaluatedRow> evaluated_;
+  std::map<std::string, std::vector<double>> errors_;
+  std::map<std::string, int> unpredictable_;
+  std::map<std::string, std::optional<profiles::Cluster>> loaded_;
+  std::map<std::string, std::string> refusals_;
+};
+
+}  // namespace
+
+TablesReport evaluate_tables(const std::vector<std::string>& paths,
+                             const profiles::ClusterTable& clusters, const DataFiles& files) {
+  Evaluation evaluation(clusters, files);
+  for (const std::string& path : paths) evaluation.add(path);
+  return evaluation.report();
+}
+
+}  // namespace meshplan::planner
