@@ -10,8 +10,10 @@
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "planner/evaluate/evaluate_runs.h"
+#include "planner/evaluate/evaluate_tables.h"
 #include "planner/evaluate/runs.h"
 #include "planner/evaluate/split.h"
+#include "profiles/cluster_json.h"
 #include "profiles/data_files.h"
 #include "profiles/input_error.h"
 #include "profiles/number_format.h"
@@ -27,7 +29,7 @@ using profiles::human;
 
 struct Options {
   std::vector<std::string> files;
-  std::string max_error, profiles;
+  std::string max_error, profiles, clusters;
   planner::Half half = planner::Half::Both;
   bool as_json = false;
 };
@@ -191,40 +193,125 @@ double fraction(const std::string& text) {
   return percents ? value / 100 : value;
 }
 
+json tables_json(const planner::TablesReport& report) {
+  json groups = json::array();
+  for (const auto& group : report.groups) {
+    json entry = summary_json(group.time);
+    entry["name"] = group.name;
+    groups.push_back(entry);
+  }
+  json worst = json::array();
+  for (const planner::EvaluatedRow& row : report.worst) {
+    worst.push_back({{"row", row.where},
+                     {"measured_seconds", row.measured.count()},
+                     {"predicted_seconds", row.predicted.count()},
+                     {"error", row.error()}});
+  }
+  return {{"time", summary_json(report.time)},
+          {"unpredictable", report.unpredictable},
+          {"groups", groups},
+          {"worst", worst}};
+}
+
+std::string tables_text(const planner::TablesReport& report) {
+  Table groups({{"table", Table::Align::Left},
+                {"rows"},
+                {"mean error"},
+                {"median"},
+                {"p90"},
+                {"p95"},
+                {"bias"}});
+  for (const auto& group : report.groups) {
+    const ErrorSummary& e = group.time;
+    groups.add({group.name, std::to_string(e.runs), percent(e.mape), percent(e.median),
+                percent(e.p90), percent(e.p95), signed_percent(e.bias)});
+  }
+  Table worst({{"worst rows", Table::Align::Left}, {"measured"}, {"predicted"}, {"error"}});
+  for (const planner::EvaluatedRow& row : report.worst) {
+    worst.add({row.where, human(row.measured), human(row.predicted), signed_percent(row.error())});
+  }
+  std::string out = groups.text() + "\n" + worst.text() + "\n";
+  out += summary_line("all rows", report.time);
+  for (const auto& [reason, count] : report.unpredictable) {
+    out += fmt::format("not predicted         {} x {}\n", count, reason);
+  }
+  return out;
+}
+
+profiles::ClusterTable clusters_from(const std::string& path, const profiles::DataFiles& files) {
+  if (path.empty()) return {};
+  const auto document = profiles::JsonNode::read_file(path);
+  document.require_schema("clusters");
+  return profiles::read_cluster_table(document.at("clusters"), files);
+}
+
 int run(const Options& options) {
   const profiles::DataFiles files(profiles::profile_directories(options.profiles));
+  const double limit = options.max_error.empty() ? 0 : fraction(options.max_error);
+  std::vector<std::string> tables;
   std::vector<planner::RecordedRun> runs;
   for (const std::string& file : options.files) {
+    if (file.ends_with(".csv")) {
+      tables.push_back(file);
+      continue;
+    }
     auto more = planner::read_runs(profiles::JsonNode::read_file(file), files);
     std::move(more.begin(), more.end(), std::back_inserter(runs));
   }
   if (options.half != planner::Half::Both) {
+    if (!tables.empty()) {
+      throw profiles::InputError("--half", "runs files only", "the table " + tables.front());
+    }
     std::erase_if(runs, [&](const planner::RecordedRun& run) {
       const bool fitted = planner::is_fitted(run.source, run.model_name);
       return fitted != (options.half == planner::Half::Fitted);
     });
   }
-  const double limit = options.max_error.empty() ? 0 : fraction(options.max_error);
-  Progress progress;
-  const RunsReport report = planner::evaluate_runs(
-      runs, [&](int done) { progress.show(fmt::format("{} of {} runs", done, runs.size())); });
-  const std::string text =
-      options.as_json ? report_json(report).dump(1) + "\n" : report_text(report);
+  json document;
+  std::string text;
+  double worst_mean = 0;
+  if (tables.size() < options.files.size()) {
+    Progress progress;
+    const RunsReport report = planner::evaluate_runs(
+        runs, [&](int done) { progress.show(fmt::format("{} of {} runs", done, runs.size())); });
+    document = report_json(report);
+    text = report_text(report);
+    worst_mean = report.time.mape;
+  }
+  if (!tables.empty()) {
+    const planner::TablesReport report =
+        planner::evaluate_tables(tables, clusters_from(options.clusters, files), files);
+    // Tables alone answer under the same keys as runs; beside runs they have a section of their
+    // own.
+    if (document.is_null()) {
+      document = tables_json(report);
+    } else {
+      document["tables"] = tables_json(report);
+      text += "\n";
+    }
+    text += tables_text(report);
+    worst_mean = std::max(worst_mean, report.time.mape);
+  }
+  if (options.as_json) text = document.dump(1) + "\n";
   std::fputs(text.c_str(), stdout);
-  return !options.max_error.empty() && report.time.mape > limit ? kAnswerIsNo : kDone;
+  return !options.max_error.empty() && worst_mean > limit ? kAnswerIsNo : kDone;
 }
 
 }  // namespace
 
 void add_evaluate(CLI::App& app, Action& action) {
-  auto* command = app.add_subcommand("evaluate", "Accuracy of predictions on recorded runs");
+  auto* command =
+      app.add_subcommand("evaluate", "Accuracy of predictions on recorded runs and tables");
   auto options = std::make_shared<Options>();
-  command->add_option("files", options->files, "recorded runs (schema meshplan.runs/1)")
+  command
+      ->add_option("files", options->files,
+                   "recorded runs (meshplan.runs/1), or tables: collectives, gemm_<device>, "
+                   "attention_<device> (.csv)")
       ->required()
       ->type_name("FILE");
   command
       ->add_option("--max-error", options->max_error,
-                   "exit 1 when the mean step-time error is larger")
+                   "exit 1 when the mean error of times is larger")
       ->type_name("10%");
   command
       ->add_option("--half", options->half,
@@ -232,6 +319,8 @@ void add_evaluate(CLI::App& app, Action& action) {
       ->transform(CLI::CheckedTransformer(std::map<std::string, planner::Half>{
           {"fitted", planner::Half::Fitted}, {"held", planner::Half::Held}}))
       ->type_name("fitted|held");
+  command->add_option("--clusters", options->clusters, "clusters that tables of collectives name")
+      ->type_name("FILE");
   command->add_option("--profiles", options->profiles, "directory with profiles of your own")
       ->type_name("DIR");
   command->add_flag("--json", options->as_json, "one JSON document on standard output");

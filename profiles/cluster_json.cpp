@@ -374,7 +374,15 @@ nlohmann::json cluster_json(const Cluster& cluster) {
       {"nccl_version", cluster.nccl_version},
       {"source", cluster.source},
   };
-  if (!cluster.graph_nodes.empty()) out["graph"] = cluster_graph_json(cluster);
+  if (!cluster.graph_nodes.empty()) {
+    out["graph"] = cluster_graph_json(cluster);
+    // Stated by the graph, where it has NICs.
+    const auto is_nic = [](const GraphNode& node) { return node.kind == GraphNode::Kind::Nic; };
+    if (std::any_of(cluster.graph_nodes.begin(), cluster.graph_nodes.end(), is_nic)) {
+      out["inter_node"].erase("nics_per_node");
+      out["inter_node"].erase("bytes_per_second_per_nic");
+    }
+  }
   return out;
 }
 

@@ -175,7 +175,9 @@ Cluster apply_setting(Cluster cluster, const std::string& key, const std::string
       key == "intra_node.kind") {
     document.erase("nvlink_domain_devices");
   }
-  const JsonNode node = JsonNode::parse(document.dump(), "--set " + key);
+  // A value may be any bytes of the command line; what is no UTF-8 is shown replaced.
+  const std::string text = document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const JsonNode node = JsonNode::parse(text, "--set " + key);
   Cluster changed = read_cluster(node, DataFiles(), cluster.name);
   changed.name = cluster.name;
   changed.assumed = cluster.assumed;

@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 
 DataFiles::DataFiles(std::vector<std::string> directories) : directories_(std::move(directories)) {
   for (const std::string& directory : directories_) {
-    if (!fs::is_directory(directory)) throw InputError(directory, "a directory of profiles", "none");
+    if (!fs::is_directory(directory))
+      throw InputError(directory, "a directory of profiles", "none");
   }
 }
 

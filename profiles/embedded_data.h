@@ -10,7 +10,8 @@ struct EmbeddedFile {
   std::string_view text;
 };
 
-/// Every file of profiles/data, sorted by name. Generated at build time (profiles/cmake/embed.cmake).
+/// Every file of profiles/data, sorted by name. Generated at build time
+/// (profiles/cmake/embed.cmake).
 std::span<const EmbeddedFile> embedded_files();
 
 }  // namespace meshplan::profiles

@@ -48,7 +48,8 @@ json parse_strictly(std::string_view text, const std::string& source) {
     }
     if (event == json::parse_event_t::object_start) keys.emplace_back();
     if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) {
+    if (event == json::parse_event_t::key &&
+        !keys.back().insert(parsed.get<std::string>()).second) {
       throw InputError(source, "each key once", "'" + parsed.get<std::string>() + "' twice");
     }
     return true;

@@ -24,9 +24,7 @@ constexpr Bytes scaled(Bytes size, double factor) {
   return {static_cast<std::int64_t>(static_cast<double>(size.count) * factor + 0.5)};
 }
 /// `size` cut in `parts` equal shards; the largest shard (rounded up).
-constexpr Bytes shard(Bytes size, std::int64_t parts) {
-  return {(size.count + parts - 1) / parts};
-}
+constexpr Bytes shard(Bytes size, std::int64_t parts) { return {(size.count + parts - 1) / parts}; }
 
 /// Floating-point operations; a multiply-add counts as two. Double: 1e24 is usual.
 struct Flops {
@@ -63,9 +61,15 @@ constexpr FlopsPerSecond operator/(Flops work, Seconds time) { return {work.coun
 
 namespace literals {
 constexpr Bytes operator""_B(unsigned long long n) { return {static_cast<std::int64_t>(n)}; }
-constexpr Bytes operator""_KiB(unsigned long long n) { return {static_cast<std::int64_t>(n) << 10}; }
-constexpr Bytes operator""_MiB(unsigned long long n) { return {static_cast<std::int64_t>(n) << 20}; }
-constexpr Bytes operator""_GiB(unsigned long long n) { return {static_cast<std::int64_t>(n) << 30}; }
+constexpr Bytes operator""_KiB(unsigned long long n) {
+  return {static_cast<std::int64_t>(n) << 10};
+}
+constexpr Bytes operator""_MiB(unsigned long long n) {
+  return {static_cast<std::int64_t>(n) << 20};
+}
+constexpr Bytes operator""_GiB(unsigned long long n) {
+  return {static_cast<std::int64_t>(n) << 30};
+}
 constexpr BytesPerSecond operator""_GBps(unsigned long long n) {
   return {static_cast<double>(n) * 1e9};
 }

@@ -82,7 +82,7 @@ class Reader {
       if (!trimmed(text.substr(0, end)).empty()) read_row(text.substr(0, end), line);
       text.remove_prefix(std::min(end + 1, text.size()));
     }
-    if (rows_.empty()) throw InputError(file_, "one row of cells such as 0F0 a rank", "nothing");
+    if (cells_ == 0) throw InputError(file_, "one row of cells such as 0F0 a rank", "nothing");
   }
 
   Schedule schedule(ScheduleOptions options) {

@@ -50,7 +50,9 @@ TEST(JsonNode, RefusesAKeyGivenTwice) {
 
 TEST(JsonNode, UnknownKeysNameTheNearest) {
   const auto node = JsonNode::parse(R"({"devize": 1})", "f.json");
-  EXPECT_EQ(refusal([&] { node.refuse_unknown_keys({"device", "nodes"}); }),
+  EXPECT_EQ(refusal([&] {
+              node.refuse_unknown_keys({"device", "nodes"});
+            }),
             "f.json: expected a known key, found 'devize'; did you mean 'device'?");
 }
 

@@ -8,9 +8,13 @@ namespace {
 using namespace literals;
 
 template <typename A, typename B>
-concept Addable = requires(A a, B b) { a + b; };
+concept Addable = requires(A a, B b) {
+  a + b;
+};
 template <typename A, typename B>
-concept Divisible = requires(A a, B b) { a / b; };
+concept Divisible = requires(A a, B b) {
+  a / b;
+};
 
 TEST(Units, WrongMixesDoNotCompile) {
   static_assert(Addable<Bytes, Bytes>);

@@ -28,8 +28,7 @@ std::vector<StageMemory> memory_of(const Transformer& model, const char* text, i
   const ModelGraphs graphs =
       model_graphs(with_padded_vocabulary(model, layout.tp), flash, workload.data_type);
   const RankParameters parameters = rank_parameters(model, layer_split(layout));
-  const ActivationBytes activations =
-      activation_bytes(model, graphs, layout, workload, framework);
+  const ActivationBytes activations = activation_bytes(model, graphs, layout, workload, framework);
   std::vector<StageLoad> loads;
   stage_loads(model, layout, workload, stage_split(layout, model), parameters, activations, loads);
   std::vector<StageMemory> out;
