@@ -4,9 +4,11 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "profiles/input_error.h"
+#include "profiles/nearest_name.h"
 
 namespace {
 
@@ -26,6 +28,19 @@ int refuse(const std::string& message, int code) {
   return code;
 }
 
+/// CLI11 would only say that a subcommand is required.
+void refuse_unknown_command(CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || *argv[1] == '-') return;
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    known.push_back(command->get_name());
+    if (known.back() == argv[1]) return;
+  }
+  throw profiles::InputError(
+      "meshplan", "a command (see 'meshplan --help')",
+      "'" + std::string(argv[1]) + "'" + profiles::did_you_mean(argv[1], known));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -38,10 +53,12 @@ int main(int argc, char** argv) {
   cli::add_plan(app, action);
   cli::add_predict(app, action);
   cli::add_run(app, action);
+  cli::add_profile(app, action);
   cli::add_evaluate(app, action);
   cli::add_list(app, action);
 
   try {
+    refuse_unknown_command(app, argc, argv);
     app.parse(argc, argv);
     const int code = action();
     // A full disk or a closed pipe is seen here at the latest.

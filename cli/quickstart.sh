@@ -16,3 +16,16 @@ fi
 ask=(plan --model llama-3-70b --cluster dgx-h100:16 --seq-len 8192 --global-batch 512)
 echo "$ meshplan ${ask[*]}"
 "$root/build/release/meshplan" "${ask[@]}"
+
+# And on this machine: measure it, plan for its cores, run the plan, compare.
+meshplan="$root/build/release/meshplan"
+here="$(mktemp -d)"
+trap 'rm -rf "$here"' EXIT
+show() {
+  printf '\n$ meshplan %s\n' "${*//"$here"/.}"
+  "$meshplan" "$@"
+}
+show profile --brief --out "$here"
+show plan --model gpt2 --cluster localhost --dtype fp32 --framework embedded \
+  --seq-len 64 --global-batch 4 --top 3 --profiles "$here" --out "$here/plan.json"
+show run "$here/plan.json" --steps 3 --profiles "$here"
