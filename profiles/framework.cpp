@@ -67,10 +67,10 @@ void read_into(Framework& out, const JsonNode& file) {
   if (const auto node = file.find("time")) {
     node->refuse_unknown_keys(
         {"flash_attention", "flash2", "attention_slowdown", "dropout", "pipelined_tp_step_seconds",
-         "network_call_seconds", "gathers_by_tensor", "elementwise_passes", "kernel_launch_seconds",
-         "step_overhead_seconds", "kernels_per_operator", "overlap_grad", "overlap_param",
-         "overlap_tp", "overlap_p2p", "sequence_parallel_async", "tp_overlap_fraction",
-         "gather_efficiency"});
+         "network_call_seconds", "gathers_by_tensor", "cuts_stages_by_cost", "elementwise_passes",
+         "kernel_launch_seconds", "step_overhead_seconds", "kernels_per_operator", "overlap_grad",
+         "overlap_param", "overlap_tp", "overlap_p2p", "sequence_parallel_async",
+         "tp_overlap_fraction", "gather_efficiency"});
     flag(*node, "flash_attention", out.flash_attention);
     flag(*node, "flash2", out.flash2);
     real(*node, "attention_slowdown", out.attention_slowdown);
@@ -78,6 +78,7 @@ void read_into(Framework& out, const JsonNode& file) {
     time(*node, "pipelined_tp_step_seconds", out.pipelined_tp_step);
     time(*node, "network_call_seconds", out.network_call);
     flag(*node, "gathers_by_tensor", out.gathers_by_tensor);
+    flag(*node, "cuts_stages_by_cost", out.cuts_stages_by_cost);
     real(*node, "elementwise_passes", out.elementwise_passes);
     time(*node, "kernel_launch_seconds", out.kernel_launch);
     time(*node, "step_overhead_seconds", out.step_overhead);

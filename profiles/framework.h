@@ -59,11 +59,12 @@ struct Framework {
   Seconds step_overhead{};        ///< once a step: data loading, logging, gradient clipping
   int kernels_per_operator = 2;   ///< launches per operator, forward
   /// Host time of one layer and micro-batch, both passes, for each tensor-parallel rank, when the
-  /// pipeline has stages.
+  /// pipeline crosses nodes.
   Seconds pipelined_tp_step{};
-  Seconds network_call{};          ///< of one tensor-parallel collective, for each further node
-  bool gathers_by_tensor = false;  ///< ZeRO-1 and 2 gather and reduce one weight at a time
-  bool overlap_grad = false;       ///< default when a run does not state it
+  Seconds network_call{};            ///< of one tensor-parallel collective, for each further node
+  bool cuts_stages_by_cost = false;  ///< a stage ends at the first layer past its share of the cost
+  bool gathers_by_tensor = false;    ///< ZeRO-1 and 2 gather and reduce one weight at a time
+  bool overlap_grad = false;         ///< default when a run does not state it
   bool overlap_param = false;
   bool overlap_tp = false;  ///< the same, of tensor-parallel collectives under sequence parallelism
   bool overlap_p2p = true;  ///< false: the device waits for pipeline transfers

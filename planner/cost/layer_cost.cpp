@@ -308,11 +308,12 @@ BlockCommunication block_communication(const OperatorGraph& block, const CostCon
 }
 
 BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& communication,
-                     const Layout& layout, const profiles::Framework& framework, int tp_nodes) {
+                     const Layout& layout, const profiles::Framework& framework,
+                     int stepping_nodes) {
   // A layer's steps over the tensor-parallel ranks; a third of them forward.
-  const bool steps = compute.core_attention > Seconds{0} && layout.pp > 1 && layout.tp > 1;
+  const bool steps = compute.core_attention > Seconds{0} && stepping_nodes > 0 && layout.tp > 1;
   const Seconds stepped =
-      steps ? layout.tp * (1 + kFurtherNode * (tp_nodes - 1)) * framework.pipelined_tp_step
+      steps ? layout.tp * (1 + kFurtherNode * (stepping_nodes - 1)) * framework.pipelined_tp_step
             : Seconds{0};
   const auto host = [&](int kernels, Seconds device, double share_of_steps) {
     const double launches = static_cast<double>(kernels) * framework.kernels_per_operator;

@@ -70,7 +70,10 @@ struct BlockCost {
   Work recompute;  ///< what the layout's recomputation repeats before the backward
 };
 /// Host: a block that launches faster than it computes pays nothing; else the difference.
+/// `stepping_nodes` = nodes that the tensor-parallel group reaches where the pipeline crosses
+/// nodes, else 0: see Framework::pipelined_tp_step.
 BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& communication,
-                     const Layout& layout, const profiles::Framework& framework, int tp_nodes = 1);
+                     const Layout& layout, const profiles::Framework& framework,
+                     int stepping_nodes = 0);
 
 }  // namespace meshplan::planner

@@ -1,5 +1,6 @@
 #include "planner/cost/price_book.h"
 
+#include <algorithm>
 #include <initializer_list>
 
 #include "planner/layout/stage_split.h"
@@ -126,10 +127,12 @@ BlockPrices PriceBook::prices(const Layout& layout, const Placement& where) {
   const BlockComputes& compute = computes(layout);
   const ModelGraphs& model = graphs(layout.tp);
   const BlockGroups groups{group(where.tp), group(where.cp), group(where.ep), where.tp.nodes};
+  const bool crosses =
+      std::any_of(where.hops.begin(), where.hops.end(), [](auto& hop) { return hop.nodes > 1; });
   const auto price = [&](const OperatorGraph& block, const BlockCompute& computed) {
     return block_cost(computed,
                       block_communication(block, context_, layout, groups, computed.core_attention),
-                      layout, problem_.framework, where.tp.nodes);
+                      layout, problem_.framework, crosses ? where.tp.nodes : 0);
   };
   return {price(model.dense_layer, compute.dense_layer),
           price(model.sparse_layer, compute.sparse_layer),

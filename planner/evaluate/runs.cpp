@@ -117,10 +117,30 @@ class Reader {
     if (!stated && problem.framework.reports_allocated) out.memory_kind = MemoryKind::Allocated;
     const LayoutText text = read_layout_text(out.layout_text, "layout");
     Layout layout = text.layout;
+    if (problem.framework.cuts_stages_by_cost && !text.has("stages") && layout.pp > 1 &&
+        layout.vpp == 1 && layout.pp <= problem.model.layers) {
+      layout.stages = stages_by_cost(problem.model, layout.pp);
+    }
     if (!text.has("etp")) layout.etp = usual_expert_tp(problem, layout);
     if (!text.has("overlap"))
       layout.overlap = usual_overlap(problem.framework, overlap_grad, layout);
     out.layout = layout;
+  }
+
+  /// Layers of each stage when stage s ends with the first layer at which the cost so far exceeds
+  /// (s + 1) / stages of the whole; the head counts at the end, the embedding nothing.
+  static std::vector<int> stages_by_cost(const Transformer& model, int stages) {
+    const double attention = model.head_dim * (2.0 * model.heads + 2.0 * model.kv_heads);
+    const double layer = attention + (model.gated() ? 3.0 : 2.0) * model.ffn;
+    const double share = (model.layers * layer + model.vocab) / stages;
+    std::vector<int> out(static_cast<std::size_t>(stages));
+    std::size_t stage = 0;
+    for (int done = 1; done <= model.layers; ++done) {
+      ++out[stage];
+      const bool past = done * layer > static_cast<double>(stage + 1) * share;
+      if (past && stage + 1 < out.size()) ++stage;
+    }
+    return out;
   }
 
   /// Recipes that do not state the tensor degree of experts use 1 where theirs cannot be tp.
