@@ -43,22 +43,47 @@ std::vector<float> numbers(std::int64_t count) {
   return out;
 }
 
-Seconds gemm_time(std::int64_t m, std::int64_t n, std::int64_t k, kernels::cpu::Queue& queue) {
-  std::vector<float> a = numbers(m * k), b = numbers(k * n), c(static_cast<std::size_t>(m * n));
-  const auto timed = [&](const kernels::Gemm& gemm) {
-    return least_time([&] { run(gemm, queue); }, 3);
+/// Hands out stretches of one large block, round and round: what a call is given, it has not seen
+/// for so long that no cache of its core holds it, as in training, where every product has weights
+/// of its own.
+class ColdMemory {
+ public:
+  float* take(std::int64_t count) {
+    const auto size = static_cast<std::int64_t>(block_.size());
+    if (next_ + count > size) next_ = 0;
+    float* const out = block_.data() + next_;
+    constexpr std::int64_t kAlignment = 16;
+    next_ += (count + kAlignment - 1) / kAlignment * kAlignment;
+    return out;
+  }
+
+ private:
+  std::vector<float> block_ = numbers(std::int64_t{24} << 20);  // 96 MiB
+  std::int64_t next_ = 0;
+};
+
+Seconds gemm_time(std::int64_t m, std::int64_t n, std::int64_t k, ColdMemory& memory,
+                  kernels::cpu::Queue& queue) {
+  const auto timed = [&](kernels::Gemm gemm) {
+    const auto fresh = [&](auto& view) { view.data = memory.take(view.elements()); };
+    return least_time(
+        [&] {
+          fresh(gemm.a);
+          fresh(gemm.b);
+          fresh(gemm.c);
+          run(gemm, queue);
+        },
+        3);
   };
-  const auto* x = a.data();
-  const auto* w = b.data();
-  const kernels::TensorView y = matrix_view(c.data(), m, n);
-  const Seconds forward = timed({.a = matrix_view(x, m, k), .b = matrix_view(w, k, n), .c = y});
-  const Seconds input_gradient =
-      timed({.a = matrix_view(x, m, k), .b = matrix_view(w, n, k), .c = y, .transpose_b = true});
-  const Seconds weight_gradient = timed({.a = matrix_view(x, k, m),
-                                         .b = matrix_view(w, k, n),
-                                         .c = y,
-                                         .transpose_a = true,
-                                         .accumulate = true});
+  float* const later = nullptr;  // each call takes its own
+  const auto in = [&](std::int64_t rows, std::int64_t cols) {
+    return kernels::ConstTensorView(matrix_view(later, rows, cols));
+  };
+  const kernels::TensorView c = matrix_view(later, m, n);
+  const Seconds forward = timed({.a = in(m, k), .b = in(k, n), .c = c});
+  const Seconds input_gradient = timed({.a = in(m, k), .b = in(n, k), .c = c, .transpose_b = true});
+  const Seconds weight_gradient =
+      timed({.a = in(k, m), .b = in(k, n), .c = c, .transpose_a = true, .accumulate = true});
   return (forward + input_gradient + weight_gradient) / 3;
 }
 
@@ -164,13 +189,14 @@ HostTables measure_host(Effort effort, const std::function<void(const std::strin
   const auto times = [](std::int64_t m, std::int64_t n, std::int64_t k) {
     return std::to_string(m) + " x " + std::to_string(n) + " x " + std::to_string(k);
   };
+  ColdMemory memory;
   const auto product = [&](std::int64_t m, std::int64_t n, std::int64_t k) {
     progress("product " + times(m, n, k));
-    return GemmTime{m, n, k, gemm_time(m, n, k, queue)};
+    return GemmTime{m, n, k, gemm_time(m, n, k, memory, queue)};
   };
-  out.gemm_rows =
-      full ? std::vector<std::int64_t>{24, 96, 384, 1536} : std::vector<std::int64_t>{48, 384};
-  out.gemm_widths = full ? std::vector<std::int64_t>{40, 160, 640, 2560}
+  out.gemm_rows = full ? std::vector<std::int64_t>{24, 48, 96, 200, 400, 800, 1600}
+                       : std::vector<std::int64_t>{40, 160, 640};
+  out.gemm_widths = full ? std::vector<std::int64_t>{40, 80, 160, 320, 640, 1280, 2560}
                          : std::vector<std::int64_t>{80, 320, 1280};
   for (const std::int64_t m : out.gemm_rows) {
     for (const std::int64_t n : out.gemm_widths) {
