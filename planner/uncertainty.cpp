@@ -11,7 +11,7 @@ namespace {
 constexpr double kMeasuredCompute = 0.02;  ///< the device has a profile of its own
 constexpr double kBorrowedCompute = 0.10;  ///< constants of its kin
 constexpr double kLowPrecision = 0.06;     ///< fp8, fp4: recipes differ, no table measures them
-constexpr double kSparse = 0.12;           ///< routing is taken as balanced
+constexpr double kSparse = 0.25;           ///< routing is taken as balanced
 constexpr double kCollective = 0.15;
 constexpr double kExchange = 0.30;  ///< all-to-all
 constexpr double kTransfer = 0.30;  ///< between stages

@@ -37,7 +37,7 @@ TEST(EvaluateRuns, ErrorsAreRelativeToTheMeasurement) {
 TEST(EvaluateRuns, RegretIsWhatTheWrongChoiceCosts) {
   // The faster of the two by prediction is measured three times slower than predicted.
   std::vector<RecordedRun> runs = {run_of("tp1,pp1,dp8,mbs4", 1.0),
-                                   run_of("tp8,pp1,dp1,mbs1", 1.0)};
+                                   run_of("tp4,pp1,dp2,mbs1", 1.0)};
   const std::size_t fast = *runs[0].step < *runs[1].step ? 0 : 1;
   const Seconds other = *runs[1 - fast].step;
   runs[fast].step = 1.5 * other;

@@ -1,0 +1,100 @@
+#include "planner/cost/layer_cost.h"
+
+#include <gtest/gtest.h>
+
+#include "planner/cost/collective/collective_model.h"
+#include "planner/layout/layout_text.h"
+#include "planner/model/config.h"
+#include "planner/model/model_graphs.h"
+#include "profiles/cluster_load.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Seconds;
+
+/// One Llama layer on one H100, everything else as the argument says.
+struct Question {
+  Transformer model = load_model("llama-3-8b", profiles::DataFiles());
+  Workload workload;
+  profiles::Framework framework = profiles::load_framework("generic", profiles::DataFiles());
+  profiles::Cluster cluster =
+      profiles::load_cluster("dgx-h100:1", profiles::DataFiles(), profiles::ClusterTable{});
+  profiles::DeviceProfile profile = profiles::load_profile(cluster.device, profiles::DataFiles());
+  Question() {
+    workload.seq_len = 4096;
+    workload.global_batch = 1;
+  }
+  [[nodiscard]] BlockCompute compute(const char* layout = "tp1,pp1,dp1,mbs1") const {
+    const ModelGraphs graphs = model_graphs(model, true, workload.data_type);
+    const CostContext context{model, workload, framework, profile};
+    return block_compute(graphs.dense_layer, context, layout_from_text(layout));
+  }
+};
+
+TEST(Exposed, IsWhatSticksOutAndWhatItSlows) {
+  // 3 s beside 2 s of compute: 1 s sticks out, 2 s are hidden and slow compute by 18.9 %.
+  EXPECT_NEAR(exposed(Seconds{3}, Seconds{2}).count(), 1 + 0.189 * 2, 1e-12);
+  EXPECT_NEAR(exposed(Seconds{1}, Seconds{2}).count(), 0.189, 1e-12);
+  EXPECT_EQ(exposed(Seconds{0}, Seconds{2}), Seconds{0});
+}
+
+TEST(BlockCompute, AccumulationCostsItsBytesOnceAMicrobatch) {
+  // A Llama-3-8B layer has 4096 (4096 + 2 * 1024) + 4096^2 + 3 * 4096 * 14336 = 218,103,808
+  // weights in products; 4 bytes more for each, at no more than 3.35e12 bytes/s and no less than
+  // half of that.
+  Question less;
+  Question more;
+  less.framework.accumulation_bytes = 6;
+  more.framework.accumulation_bytes = 10;
+  const double extra = (more.compute().weight_grad - less.compute().weight_grad).count();
+  const double floor = 4 * 218103808.0 / 3.35e12;
+  EXPECT_GT(extra, floor);
+  EXPECT_LT(extra, 2 * floor);
+  EXPECT_EQ(more.compute().forward, less.compute().forward);
+}
+
+TEST(BlockCompute, AttentionStaysAtSixteenBits) {
+  Question bf16;
+  Question fp8;
+  fp8.workload.data_type = profiles::DataType::Fp8;
+  EXPECT_EQ(fp8.compute().core_attention, bf16.compute().core_attention);
+  EXPECT_LT(fp8.compute().forward, bf16.compute().forward);
+}
+
+TEST(BlockCompute, SlowerAttentionKernelsCostMore) {
+  Question best;
+  Question flash2;
+  flash2.framework.flash2 = true;
+  EXPECT_GT(flash2.compute().core_attention, best.compute().core_attention);
+  Question slow;
+  slow.framework.attention_slowdown = 1.5;
+  EXPECT_NEAR(slow.compute().core_attention / best.compute().core_attention, 1.5, 1e-9);
+}
+
+TEST(BlockCost, TheHostShowsWhereItIsSlowerThanTheDevice) {
+  // 10 forward operators of 2 launches at 1 ms take 20 ms; the device is done after 5.
+  BlockCompute compute;
+  compute.forward = Seconds{5e-3};
+  compute.forward_kernels = 10;
+  profiles::Framework framework;
+  framework.kernels_per_operator = 2;
+  framework.kernel_launch = Seconds{1e-3};
+  const BlockCost cost = block_cost(compute, {}, layout_from_text("tp1,pp1,dp1,mbs1"), framework);
+  EXPECT_NEAR(cost.forward.overhead.count(), 15e-3, 1e-12);
+  EXPECT_NEAR(cost.forward.total().count(), 20e-3, 1e-12);
+}
+
+TEST(BlockCost, FullRecomputationRepeatsTheForwardWithItsCommunication) {
+  BlockCompute compute;
+  compute.forward = Seconds{2};
+  BlockCommunication communication;
+  communication.tp_forward = Seconds{1};
+  const BlockCost cost =
+      block_cost(compute, communication, layout_from_text("tp2,pp1,dp1,mbs1,recompute=full"), {});
+  EXPECT_EQ(cost.recompute, cost.forward);
+  EXPECT_NEAR(cost.recompute.total().count(), 3, 1e-12);
+}
+
+}  // namespace
+}  // namespace meshplan::planner

@@ -1,0 +1,96 @@
+#include "planner/cost/schedule_costs.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "planner/cost/price_book.h"
+#include "planner/layout/layout_text.h"
+#include "planner/layout/stage_split.h"
+#include "planner/predict.h"
+#include "tests/support/problems.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+using profiles::Seconds;
+using test::training_problem;
+
+ScheduleCosts costs_of(const Problem& problem, const char* text) {
+  const Layout layout = layout_from_text(text);
+  PriceBook book(problem);
+  return book.costs(layout, stage_split(layout, problem.model), placement(layout, problem.cluster));
+}
+
+Seconds sum(const std::vector<Seconds>& times) {
+  return std::accumulate(times.begin(), times.end(), Seconds{0});
+}
+
+TEST(ChunkCosts, AddUpOverAnySplit) {
+  const Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
+  PriceBook book(problem);
+  const Layout layout = layout_from_text("tp2,pp4,dp1,mbs1,sp");
+  const BlockPrices blocks = book.prices(layout, placement(layout, problem.cluster));
+  const auto total = [&](const std::vector<int>& split) {
+    Seconds all{0};
+    for (const ChunkCost& chunk : chunk_costs(problem.model, split, blocks)) {
+      all += chunk.forward.total() + chunk.input_grad.total() + chunk.weight_grad.total();
+    }
+    return all.count();
+  };
+  EXPECT_NEAR(total({8, 8, 8, 8}), total({5, 9, 10, 8}), 1e-9);
+  EXPECT_NEAR(total({8, 8, 8, 8}), total({0, 16, 16, 0}), 1e-9);
+}
+
+TEST(ScheduleCosts, ZeroOneReducesHalfAndGathersTheRest) {
+  // An all-reduce is a reduce-scatter and an all-gather: ZeRO-1 reduces for less than ZeRO-0 and
+  // has gathers to pay that ZeRO-0 has not.
+  const Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 32);
+  const ScheduleCosts plain = costs_of(problem, "tp1,pp2,dp8,mbs1");
+  const ScheduleCosts sharded = costs_of(problem, "tp1,pp2,dp8,mbs1,zero1");
+  for (std::size_t c = 0; c < 2; ++c) {
+    EXPECT_LT(sum(sharded.chunks[c].gradient_reduce), sum(plain.chunks[c].gradient_reduce));
+    EXPECT_GT(sum(sharded.chunks[c].parameter_gather), Seconds{0});
+    EXPECT_TRUE(plain.chunks[c].parameter_gather.empty());
+  }
+  EXPECT_LT(sharded.stages[0].optimizer, plain.stages[0].optimizer);
+}
+
+TEST(ScheduleCosts, OneReplicaReducesNothing) {
+  const Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
+  for (const ChunkCost& chunk : costs_of(problem, "tp2,pp4,dp1,mbs1").chunks) {
+    EXPECT_TRUE(chunk.gradient_reduce.empty());
+    EXPECT_EQ(chunk.forward.dp + chunk.weight_grad.dp, Seconds{0});
+  }
+}
+
+TEST(ScheduleCosts, HopsWithinANodeAreFaster) {
+  const Problem problem = training_problem("gpt3-175b", "dgx-a100-80gb:2", 2048, 16);
+  // Sixteen stages over two nodes: stage 7 sends to the other node.
+  const ScheduleCosts costs = costs_of(problem, "tp1,pp16,dp1,mbs1");
+  const auto hop = [&](std::size_t c) {
+    return costs.hops_forward[c].latency + costs.hops_forward[c].transfer;
+  };
+  EXPECT_GT(hop(7), hop(6));
+  EXPECT_EQ(hop(15), Seconds{0});  // the last chunk sends nowhere
+}
+
+TEST(Predict, TermsAddUpToTheStep) {
+  const Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 64);
+  PriceBook book(problem);
+  for (const char* text :
+       {"tp1,pp1,dp16,mbs1,zero3", "tp2,pp4,dp2,mbs1,sp,zero1,overlap=grad+param",
+        "tp8,pp2,dp1,mbs2,vpp4,sp", "tp1,pp8,dp2,mbs1,schedule=zb-h1", "tp4,pp1,dp2,mbs1,cp2"}) {
+    const Prediction p = predict(book, layout_from_text(text)).prediction;
+    EXPECT_NEAR(p.terms.sum().count(), p.step.count(), 1e-9 * p.step.count()) << text;
+    EXPECT_LE(p.step_low, p.step) << text;
+    EXPECT_GE(p.step_high, p.step) << text;
+    EXPECT_NEAR(p.tokens_per_second, 4096 * 64 / p.step.count(), 1e-6 * p.tokens_per_second);
+    EXPECT_GT(p.mfu, 0) << text;
+    EXPECT_LT(p.mfu, 1) << text;
+  }
+}
+
+}  // namespace
+}  // namespace meshplan::planner
