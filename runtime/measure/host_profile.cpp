@@ -50,7 +50,7 @@ profiles::Device device_of(const Host& host, const HostTables& measured) {
   device.peak[static_cast<std::size_t>(DataType::Fp32)] = profiles::FlopsPerSecond{peak};
   device.memory = profiles::shard(host.memory, host.cores);
   device.l2_cache = host.core_cache;
-  device.memory_bandwidth = measured.copy;
+  device.memory_bandwidth = measured.stream;
   for (const ElementwiseTime& row : measured.elementwise) {
     const auto reached = row.charged / row.time;
     if (row.tensor > device.l2_cache && reached.rate > device.memory_bandwidth.rate) {

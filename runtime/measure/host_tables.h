@@ -44,9 +44,9 @@ struct HostTables {
   std::vector<std::int64_t> attention_lengths, head_dims;  ///< axes of `attention`
   std::vector<AttentionTime> attention;                    ///< head_dim fastest
   std::vector<ElementwiseTime> elementwise;                ///< ascending
-  profiles::BytesPerSecond copy{};                         ///< of tensors far beyond all caches
-  profiles::Seconds call{0};                               ///< of the smallest operation
-  std::vector<AllReduceTime> all_reduce;                   ///< empty on a machine of one core
+  profiles::BytesPerSecond stream{};      ///< the fastest, of tensors far beyond all caches
+  profiles::Seconds call{0};              ///< of the smallest operation
+  std::vector<AllReduceTime> all_reduce;  ///< empty on a machine of one core
 };
 
 /// How much to measure: 15 seconds, or a minute.

@@ -45,7 +45,7 @@ HostTables tables() {
   }
   out.elementwise = {{Bytes{40'000}, Bytes{44 * 40'000}, Seconds{44 * 40'000 / 16e9}},
                      {Bytes{4'000'000}, Bytes{44 * 4'000'000}, Seconds{44 * 4e6 / 6e9}}};
-  out.copy = BytesPerSecond{8e9};
+  out.stream = BytesPerSecond{8e9};
   out.call = Seconds{1e-7};
   return out;
 }
