@@ -164,8 +164,9 @@ TEST(GemmTime, NeverBeatsPeakOrMemoryOnAnyDevice) {
   }));
 }
 
-TEST(GemmTime, EightTimesTheWorkIsNeverFaster) {
-  // Neighbouring shapes may cross a wave; doubling every side may not pay off.
+TEST(GemmTime, EightTimesTheWorkIsNeverMuchFaster) {
+  // Neighbouring shapes may cross a wave; doubling every side may not pay off. Launch-bound shapes
+  // follow the measured residuals, which scatter by up to a fifth.
   const auto all = all_profiles();
   EXPECT_TRUE(rc::check([&] {
     GemmShape s = any_shape();
@@ -174,7 +175,7 @@ TEST(GemmTime, EightTimesTheWorkIsNeverFaster) {
     s.m *= 2;
     s.n *= 2;
     s.k *= 2;
-    RC_ASSERT(gemm_time(s, DataType::Bf16, profile).time.count() >= 0.9 * small.count());
+    RC_ASSERT(gemm_time(s, DataType::Bf16, profile).time.count() >= 0.8 * small.count());
   }));
 }
 
