@@ -107,8 +107,10 @@ std::vector<int> SearchSpace::zero_stages(const Degrees& d) const {
 std::vector<Overlap> SearchSpace::overlaps(const Degrees& d, bool sp, int zero) const {
   if (fixed_.has("overlap")) return {fixed_.layout.overlap};
   std::vector<Overlap> out = {Overlap::None};
-  if (d.dp * d.cp > 1) out.push_back(Overlap::Grad);
-  if (d.dp * d.cp > 1 && zero >= 1) out.push_back(Overlap::GradParam);
+  // ZeRO-2 and 3 reduce layer by layer beside backward and ZeRO-3 gathers so, whatever this says.
+  const bool replicated = d.dp * d.cp > 1;
+  if (replicated && zero <= 1) out.push_back(Overlap::Grad);
+  if (replicated && (zero == 1 || zero == 2)) out.push_back(Overlap::GradParam);
   // Frameworks overlap tensor-parallel communication with sequence parallelism only.
   if (sp) out.push_back(Overlap::GradParamTp);
   return out;
