@@ -96,8 +96,10 @@ double OptimizerState::global_norm() {
   Communicator& world = context_.device.world();
   context_.recorder.idle([&] { world.barrier(); });
   context_.recorder.mark_step();
-  context_.recorder.transferred(planner::Stream::DataParallel,
-                                [&] { world.all_reduce(total.elements(), Reduction::Sum); });
+  if (world.size() > 1) {
+    context_.recorder.transferred(planner::Stream::DataParallel,
+                                  [&] { world.all_reduce(total.elements(), Reduction::Sum); });
+  }
   context_.device.download(total.data(), std::as_writable_bytes(std::span(parts)));
   return std::sqrt(static_cast<double>(parts[0]) + static_cast<double>(parts[1]));
 }
