@@ -14,13 +14,14 @@ namespace meshplan::planner {
 /// Any JSON document gives either a consistent Transformer or an InputError.
 Transformer read_config(const profiles::JsonNode& config, std::string name);
 
-/// `preset_or_path`: the name of a preset in models/, a config.json, or a folder that holds one.
-/// Whatever exists as a path under a name with '/' or ".json" is a path; else the preset is tried
-/// first.
+/// A config.json and what the model is called.
 struct NamedConfig {
   std::string name;  ///< the preset's, or the file's stem (config.json: its folder's)
   profiles::JsonNode config;
 };
+/// `preset_or_path`: the name of a preset in models/, a config.json, or a folder that holds one.
+/// Whatever exists as a path under a name with '/' or ".json" is a path; else the preset is tried
+/// first. Throws InputError that names the nearest preset.
 NamedConfig find_config(const std::string& preset_or_path, const profiles::DataFiles& files);
 /// The same, read.
 Transformer load_model(const std::string& preset_or_path, const profiles::DataFiles& files);
