@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
+#include <utility>
 
 #include "runtime/communicator/mpi_plugin.h"
 
@@ -20,12 +21,18 @@ void run_over_mpi(const std::string& library, const MpiOptions& options,
   reinterpret_cast<MpiEntry*>(symbol)(options, body);
 }
 
-std::optional<int> launched_ranks() {
-  for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"}) {
-    if (const char* text = std::getenv(variable)) {
-      const int ranks = std::atoi(text);
-      if (ranks > 0) return ranks;
-    }
+std::optional<Launched> launched() {
+  // A Slurm allocation without a step sets SLURM_NTASKS too, but starts nothing.
+  constexpr std::pair<const char*, const char*> kVariables[] = {
+      {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+      {"PMI_RANK", "PMI_SIZE"},
+      {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}};
+  for (const auto& [rank, size] : kVariables) {
+    const char* const rank_text = std::getenv(rank);
+    const char* const size_text = std::getenv(size);
+    if (rank_text == nullptr || size_text == nullptr) continue;
+    const Launched found{std::atoi(rank_text), std::atoi(size_text)};
+    if (found.ranks > 0 && found.rank >= 0 && found.rank < found.ranks) return found;
   }
   return std::nullopt;
 }

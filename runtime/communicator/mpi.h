@@ -11,11 +11,16 @@ namespace meshplan::runtime {
 struct MpiOptions {
   profiles::Seconds timeout{60};  ///< of a wait
   DescribePlace in_words;         ///< for the message of a failure
+  /// Called by one rank of each node when a rank has failed, before all of them throw.
+  std::function<void(const RankFailure&)> tell;
 };
 
 /// The second engine of communication: ranks are processes that mpirun or srun has started. Runs
 /// `body` once, as the rank that this process is; collectives are MPI's own, so the order of sums
 /// is not ours and results agree with other engines only to rounding.
+///
+/// A rank that dies is noticed by the others of its node at their next wait or note(); SIGTERM,
+/// which launchers send then, is held back until they have said how far each rank came.
 ///
 /// `library` = path of the plug-in meshplan_mpi.so, which alone depends on MPI. Throws
 /// std::runtime_error with the loader's words when it cannot be loaded, and RankFailure when this
@@ -25,9 +30,12 @@ struct MpiOptions {
 void run_over_mpi(const std::string& library, const MpiOptions& options,
                   const std::function<void(Communicator&)>& body);
 
-/// Whether a launcher has started this process as one of several ranks, and how many: from
-/// OMPI_COMM_WORLD_SIZE, PMI_SIZE or SLURM_NTASKS.
-std::optional<int> launched_ranks();
+/// Which of how many ranks a launcher has started this process as.
+struct Launched {
+  int rank = 0, ranks = 1;
+};
+/// From the variables of Open MPI, of PMI (MPICH, Intel MPI) or of a Slurm step; none without.
+std::optional<Launched> launched();
 
 /// The plug-in `name` in $MESHPLAN_PLUGINS, beside the executable, or in ../lib/meshplan from
 /// there.

@@ -1,0 +1,46 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "runtime/communicator/communicator.h"
+#include "runtime/communicator/mpi_world.h"
+
+namespace meshplan::runtime::mpi {
+
+/// A rank's seat in an MPI communicator. Every call is a non-blocking one that is polled, so that
+/// each wait has a timeout and sees the failures of other ranks.
+class Seat final : public Communicator {
+ public:
+  /// `comm` is freed by MPI_Finalize: freeing is collective, and ranks may have failed.
+  Seat(std::shared_ptr<World> world, MPI_Comm comm);
+
+  [[nodiscard]] int rank() const override { return rank_; }
+  [[nodiscard]] int size() const override { return size_; }
+
+  void all_reduce(std::span<float> elements, Reduction reduction) override;
+  void all_gather(std::span<const float> mine, std::span<float> all) override;
+  void reduce_scatter(std::span<const float> all, std::span<float> mine) override;
+  void broadcast(std::span<float> elements, int root) override;
+  void all_to_all(std::span<const float> mine, std::span<float> theirs) override;
+  void barrier() override;
+
+  void send(std::span<const float> elements, int peer, int tag) override;
+  void await(int peer, int tag) override;
+  void receive(std::span<float> elements, int peer, int tag) override;
+  void exchange(std::span<const Transfer> transfers) override;
+
+  std::unique_ptr<Communicator> split(int colour, int key) override;
+
+  void note(Place place) override { world_->note(place); }
+  void fail(const std::string& reason) override { world_->fail(reason); }
+
+ private:
+  template <typename Start>
+  void collective(const char* where, const Start& start);
+
+  std::shared_ptr<World> world_;
+  MPI_Comm comm_;
+  int rank_ = 0, size_ = 1;
+};
+
+}  // namespace meshplan::runtime::mpi
