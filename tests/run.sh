@@ -48,7 +48,9 @@ scripts_clean() { shellcheck .ci/run cli/*.sh tests/*.sh tests/*/*.sh; }
 if step install tests/install.sh; then
   checked release
   # Warnings are no errors here: instrumented code makes GCC 12 warn of things that are not there.
-  # Line numbers in the reports, not whole debug information: half the time to build.
+  # Line numbers in the reports, not whole debug information: half the time to build. The preset
+  # leaves out the checks of every pointer for null, alignment and type (address sanitizer stops at
+  # a bad one anyway): GCC takes twice as long to compile with them.
   checked asan -DCMAKE_CXX_FLAGS_DEBUG=-g1
   step format formatted || true
   step shellcheck scripts_clean || true
