@@ -3,6 +3,8 @@
 #include <span>
 #include <string>
 
+#include "runtime/communicator/buffer.h"
+#include "runtime/communicator/queue.h"
 #include "runtime/communicator/rank_failure.h"
 
 namespace meshplan::runtime {
@@ -15,16 +17,19 @@ struct Transfer {
   Kind kind = Kind::Send;
   int peer = 0;  ///< rank in the group
   int tag = 0;   ///< >= 0; messages of one pair and tag arrive in the order in which they were sent
-  std::span<float> elements;
+  Buffer elements;  ///< of a send only read
 };
 
 /// A rank's seat in a group of ranks. Implementations: threads of one process (in_process.h), MPI
-/// (mpi.h).
+/// (mpi.h), and those of the GPU engine.
 ///
-/// Calls block until the buffers may be used again. All ranks of a group make the same collective
-/// calls in the same order with buffers of the same size; ranks may mix groups freely as long as
-/// one global order of all calls exists. Every wait ends with RankFailure when another rank fails
-/// or the timeout passes. One thread per rank uses its communicators.
+/// On the host calls block until the buffers may be used again. On a GPU they are issued to the
+/// group's queue() and buffers belong to them until that queue has passed; only barrier() and
+/// split() wait on the host. All ranks of a group make the same collective calls in the same order
+/// with buffers of the same size and type; ranks may mix groups freely as long as one global order
+/// of all calls exists. Sums of bf16 are taken in fp32 and rounded once where the order of sums is
+/// ours. Every wait ends with RankFailure when another rank fails or the timeout passes. One thread
+/// per rank uses its communicators.
 class Communicator {
  public:
   Communicator() = default;
@@ -34,31 +39,35 @@ class Communicator {
 
   [[nodiscard]] virtual int rank() const = 0;
   [[nodiscard]] virtual int size() const = 0;
+  /// Where calls are issued.
+  [[nodiscard]] virtual Queue queue() const { return Queue::Compute; }
 
   /// elements[i] <- reduction of elements[i] over the ranks, in place; the same bits on every rank.
-  virtual void all_reduce(std::span<float> elements, Reduction reduction) = 0;
-  /// all <- the ranks' `mine`, in rank order; all.size() == size() * mine.size(). `mine` may be the
+  virtual void all_reduce(Buffer elements, Reduction reduction) = 0;
+  /// all <- the ranks' `mine`, in rank order; all.count == size() * mine.count. `mine` may be the
   /// rank's own part of `all`.
-  virtual void all_gather(std::span<const float> mine, std::span<float> all) = 0;
-  /// mine <- part rank() of the sum of `all` over the ranks; all.size() == size() * mine.size().
+  virtual void all_gather(ConstBuffer mine, Buffer all) = 0;
+  /// mine <- part rank() of the sum of `all` over the ranks; all.count == size() * mine.count.
   /// `mine` may be the rank's own part of `all`.
-  virtual void reduce_scatter(std::span<const float> all, std::span<float> mine) = 0;
+  virtual void reduce_scatter(ConstBuffer all, Buffer mine) = 0;
   /// elements <- those of rank `root`.
-  virtual void broadcast(std::span<float> elements, int root) = 0;
+  virtual void broadcast(Buffer elements, int root) = 0;
   /// Part j of `mine` goes to rank j, whose part i of `theirs` comes from rank i.
-  virtual void all_to_all(std::span<const float> mine, std::span<float> theirs) = 0;
+  virtual void all_to_all(ConstBuffer mine, Buffer theirs) = 0;
   virtual void barrier() = 0;
 
-  /// Returns as soon as `elements` may be overwritten, without waiting for the receiver.
-  virtual void send(std::span<const float> elements, int peer, int tag) = 0;
-  /// Waits until a message from `peer` with `tag` can be received at once.
+  /// Does not wait for the receiver.
+  virtual void send(ConstBuffer elements, int peer, int tag) = 0;
+  /// On the host: waits until a message from `peer` with `tag` can be received at once.
   virtual void await(int peer, int tag) = 0;
-  virtual void receive(std::span<float> elements, int peer, int tag) = 0;
+  virtual void receive(Buffer elements, int peer, int tag) = 0;
   /// All of `transfers` together, like one NCCL group: no order among them can deadlock.
   virtual void exchange(std::span<const Transfer> transfers) = 0;
 
-  /// The group of the ranks that name the same `colour` >= 0, ordered by (key, rank). Collective.
-  virtual std::unique_ptr<Communicator> split(int colour, int key) = 0;
+  /// The group of the ranks that name the same `colour` >= 0, ordered by (key, rank), whose calls
+  /// go to `queue`. Collective.
+  virtual std::unique_ptr<Communicator> split(int colour, int key,
+                                              Queue queue = Queue::Compute) = 0;
 
   /// Tells the others how far this rank is; cheap, for the message of a failure.
   virtual void note(Place place) = 0;

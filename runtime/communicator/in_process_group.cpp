@@ -65,7 +65,7 @@ void Group::meet(int rank, const char* where) {
   });
 }
 
-void Group::post(int from, int to, int tag, std::vector<float> message) {
+void Group::post(int from, int to, int tag, Message message) {
   {
     const std::lock_guard lock(mutex_);
     mail_[{from, to, tag}].push_back(std::move(message));
@@ -78,11 +78,11 @@ void Group::await_mail(int from, int to, int tag) {
   wait_for_mail(lock, {from, to, tag});
 }
 
-std::vector<float> Group::take_mail(int from, int to, int tag) {
+Message Group::take_mail(int from, int to, int tag) {
   std::unique_lock lock(mutex_);
   wait_for_mail(lock, {from, to, tag});
   const auto box = mail_.find({from, to, tag});
-  std::vector<float> message = std::move(box->second.front());
+  Message message = std::move(box->second.front());
   box->second.pop_front();
   if (box->second.empty()) mail_.erase(box);
   return message;

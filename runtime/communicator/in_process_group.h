@@ -1,13 +1,13 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -15,6 +15,9 @@
 #include "runtime/communicator/in_process_world.h"
 
 namespace meshplan::runtime::in_process {
+
+/// The bytes of a message under way.
+using Message = std::vector<std::byte>;
 
 /// What the ranks of one group share: a place to meet, buffers that each shows to the others
 /// between two meetings, and mail. Ranks are those in the group.
@@ -31,13 +34,13 @@ class Group {
   /// `where` = the call, for the message of a failure.
   void meet(int rank, const char* where);
 
-  void show(int rank, std::span<float> elements) { shown_[rank] = elements; }
-  [[nodiscard]] std::span<float> shown(int rank) const { return shown_[rank]; }
+  void show(int rank, Buffer elements) { shown_[rank] = elements; }
+  [[nodiscard]] Buffer shown(int rank) const { return shown_[rank]; }
 
-  void post(int from, int to, int tag, std::vector<float> message);
+  void post(int from, int to, int tag, Message message);
   /// Waits until a message lies there.
   void await_mail(int from, int to, int tag);
-  [[nodiscard]] std::vector<float> take_mail(int from, int to, int tag);
+  [[nodiscard]] Message take_mail(int from, int to, int tag);
 
   /// The part of the ranks that name the same colour, and the rank in it. Collective.
   std::pair<std::shared_ptr<Group>, int> split(int rank, int colour, int key);
@@ -78,9 +81,9 @@ class Group {
   std::vector<bool> arrived_;
   int missing_ = 0;
   std::atomic<std::uint64_t> generation_{0};
-  std::vector<std::span<float>> shown_;
+  std::vector<Buffer> shown_;
   std::atomic<int> readers_{0};  ///< ranks that read what others show at this moment
-  std::map<Address, std::deque<std::vector<float>>> mail_;
+  std::map<Address, std::deque<Message>> mail_;
   std::vector<std::pair<int, int>> colour_and_key_;
   std::map<int, std::shared_ptr<Group>> parts_;  ///< by colour, of the split in progress
 };

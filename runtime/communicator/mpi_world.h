@@ -65,7 +65,7 @@ class World {
   void wait_for(const char* where, MPI_Request& request);
 
   struct Sending {
-    std::vector<float> message;
+    std::vector<std::byte> message;
     MPI_Request request = MPI_REQUEST_NULL;
   };
   std::list<Sending>& sending() { return sending_; }

@@ -21,7 +21,7 @@ std::string CpuDevice::description() const {
   return "cpu: " + std::string(kernels::cpu::gemm_library());
 }
 
-void* CpuDevice::allocate(profiles::Bytes size, MemoryTerm term) {
+void* CpuDevice::allocate(profiles::Bytes size, MemoryTerm term, Queue /*first_user*/) {
   void* memory = nullptr;
   if (auto blocks = idle_.find(size.count); blocks != idle_.end() && !blocks->second.empty()) {
     memory = blocks->second.back();
@@ -50,7 +50,9 @@ void CpuDevice::download(const void* memory, std::span<std::byte> host) {
   if (!host.empty()) std::memcpy(host.data(), memory, host.size());
 }
 
-Moment CpuDevice::record() { return {std::chrono::steady_clock::now().time_since_epoch().count()}; }
+Moment CpuDevice::record(Queue /*queue*/) {
+  return {std::chrono::steady_clock::now().time_since_epoch().count()};
+}
 
 profiles::Seconds CpuDevice::at(Moment moment) const {
   return std::chrono::steady_clock::duration(moment.mark);

@@ -19,14 +19,14 @@ class CpuDevice final : public Device {
   ~CpuDevice() override;
 
   [[nodiscard]] std::string description() const override;
-  void* allocate(profiles::Bytes size, MemoryTerm term) override;
+  void* allocate(profiles::Bytes size, MemoryTerm term, Queue first_user = Queue::Compute) override;
   void release(void* memory, profiles::Bytes size, MemoryTerm term) override;
   [[nodiscard]] MemoryCounter& memory() override { return counter_; }
   void launch(const kernels::Operation& operation) override;
   void upload(std::span<const std::byte> host, void* memory) override;
   void download(const void* memory, std::span<std::byte> host) override;
   void wait() override {}
-  Moment record() override;
+  Moment record(Queue queue = Queue::Compute) override;
   [[nodiscard]] profiles::Seconds at(Moment moment) const override;
   [[nodiscard]] Communicator& world() override { return world_; }
 

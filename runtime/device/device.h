@@ -11,7 +11,7 @@
 
 namespace meshplan::runtime {
 
-/// A moment of a device's queue; only the device that recorded it can say when it was.
+/// A moment of one of a device's queues; only the device that recorded it can say when it was.
 struct Moment {
   std::int64_t mark = 0;
 };
@@ -19,8 +19,10 @@ struct Moment {
 /// What one rank computes with: the one interface between the interpreter of schedules and an
 /// engine. Implementations: CpuDevice (cpu_device.h) and the GPU engine, a plug-in.
 ///
-/// Work is issued to one queue and runs in order of issue. An engine may return before the work is
-/// done; wait() ends when it is.
+/// Operations are issued to Queue::Compute, communication to the queue of its group. The work of
+/// one queue runs in the order of issue; between queues order() makes one wait for another. An
+/// asynchronous engine returns before the work is done, wait() ends when all of it is. A thread of
+/// the host has one queue under all names, and its work is done on return.
 class Device {
  public:
   Device() = default;
@@ -31,25 +33,38 @@ class Device {
   /// "cpu: oneDNN 2.6.3"
   [[nodiscard]] virtual std::string description() const = 0;
 
+  /// Whether calls return before the work is done, so that queues run beside each other.
+  [[nodiscard]] virtual bool asynchronous() const { return false; }
+
   /// Memory of the device, aligned to 64 bytes, contents undefined. Counted under `term`. Throws
-  /// std::bad_alloc. release() gets the same size and term.
-  virtual void* allocate(profiles::Bytes size, MemoryTerm term) = 0;
+  /// std::bad_alloc. `first_user` may use it at once, others once it has been ordered before them.
+  /// release() gets the same size and term, when all work on the memory that was issued to other
+  /// queues than Compute is ordered before what Compute does next (or under keep()).
+  virtual void* allocate(profiles::Bytes size, MemoryTerm term,
+                         Queue first_user = Queue::Compute) = 0;
   virtual void release(void* memory, profiles::Bytes size, MemoryTerm term) = 0;
+  /// Holds on to `owner` until `moment` has passed: what another queue still reads.
+  virtual void keep(std::shared_ptr<const void> owner, Moment moment) {
+    (void)owner, (void)moment;  // passed already where work is done on return
+  }
   [[nodiscard]] virtual MemoryCounter& memory() = 0;
 
   virtual void launch(const kernels::Operation& operation) = 0;
 
-  /// Between the host and memory of the device; the host's buffer is free again on return.
+  /// Between the host and memory of the device, in the order of Queue::Compute; the host's buffer
+  /// is free again on return, and a download is there.
   virtual void upload(std::span<const std::byte> host, void* memory) = 0;
   virtual void download(const void* memory, std::span<std::byte> host) = 0;
 
   virtual void wait() = 0;
-  /// The moment when the work issued so far is done.
-  virtual Moment record() = 0;
+  /// The moment when the work issued to `queue` so far is done.
+  virtual Moment record(Queue queue = Queue::Compute) = 0;
+  /// What is issued to `queue` from now on starts after `moment`.
+  virtual void order(Moment moment, Queue queue) { (void)moment, (void)queue; }
   /// Seconds since the device's epoch, one for all ranks of the process. After wait().
   [[nodiscard]] virtual profiles::Seconds at(Moment moment) const = 0;
 
-  /// The group of all ranks; its calls are issued to the same queue.
+  /// The group of all ranks; its calls are issued to Queue::Compute.
   [[nodiscard]] virtual Communicator& world() = 0;
 };
 

@@ -109,17 +109,16 @@ Tensor head_forward(RankContext& context, const HeadParameters& parameters, cons
   const std::span<float> target_logit = sums.elements().last(n);
   const kernels::TensorView logits = saved.dlogits.view();
   const bool split = context.layout().tp > 1;
+  Communicator& tp = *context.groups.tp;
 
   context.run(kernels::CrossEntropyMax{logits, row_max.elements()});
   if (split) {
-    context.recorder.exposed(
-        kTp, [&] { context.groups.tp->all_reduce(row_max.elements(), Reduction::Max); });
+    context.recorder.exposed(kTp, tp, [&] { tp.all_reduce(row_max.buffer(), Reduction::Max); });
   }
   context.run(kernels::CrossEntropySum{logits, targets.ids(), first_class(context),
                                        row_max.elements(), sum_exp, target_logit});
   if (split) {
-    context.recorder.exposed(
-        kTp, [&] { context.groups.tp->all_reduce(sums.elements(), Reduction::Sum); });
+    context.recorder.exposed(kTp, tp, [&] { tp.all_reduce(sums.buffer(), Reduction::Sum); });
   }
   const Tensor loss = context.tensor(1, n, MemoryTerm::Activations);
   const double tokens = static_cast<double>(context.training.workload.global_batch) *

@@ -19,7 +19,7 @@ std::vector<double> summed_over_ranks(const std::vector<double>& losses, Device&
   }
   const Tensor sums(device, 1, static_cast<std::int64_t>(parts.size()), MemoryTerm::Workspace);
   device.upload(std::as_bytes(std::span(parts)), sums.data());
-  device.world().all_reduce(sums.elements(), Reduction::Sum);
+  device.world().all_reduce(sums.buffer(), Reduction::Sum);
   device.download(sums.data(), std::as_writable_bytes(std::span(parts)));
   std::vector<double> all;
   for (std::size_t i = 0; i < losses.size(); ++i) {

@@ -46,7 +46,7 @@ void GradientReduction::reduce_over_tp(int segment) {
     const kernels::TensorView& gradient = p.part.gradient;
     const Tensor sum = context_.tensor(gradient.rows, gradient.cols, MemoryTerm::Communication);
     context_.run(kernels::Copy{gradient, sum.view()});
-    context_.recorder.exposed(kTp, [&] { group.all_reduce(sum.elements(), Reduction::Sum); });
+    context_.recorder.exposed(kTp, group, [&] { group.all_reduce(sum.buffer(), Reduction::Sum); });
     context_.run(kernels::Copy{sum.view(), gradient});
   }
 }
@@ -56,7 +56,7 @@ void GradientReduction::reduce_over_dp(int segment, int bucket) {
   if (dp.size() == 1) return;
   const Segment& s = state_.segments[segment];
   const std::span<float> whole = s.bucket(s.gradients, bucket);
-  context_.recorder.transferred(kDp, [&] {
+  context_.recorder.transferred(kDp, dp, [&] {
     if (s.shards > 1) {
       dp.reduce_scatter(whole, s.shard(s.gradients, bucket, dp.rank()));
     } else {
@@ -71,13 +71,13 @@ void GradientReduction::reduce_over_ends(Segment& segment) {
   const std::span<float> mine =
       segment.shards > 1 ? segment.shard(segment.gradients, 0, context_.groups.dp->rank())
                          : segment.bucket(segment.gradients, 0);
-  context_.recorder.transferred(kDp, [&] { ends.all_reduce(mine, Reduction::Sum); });
+  context_.recorder.transferred(kDp, ends, [&] { ends.all_reduce(mine, Reduction::Sum); });
 }
 
 void gather_parameters(RankContext& context, Segment& segment, int bucket) {
   if (segment.shards == 1) return;
   Communicator& dp = *context.groups.dp;
-  context.recorder.transferred(kDp, [&] {
+  context.recorder.transferred(kDp, dp, [&] {
     dp.all_gather(segment.shard(segment.values, bucket, dp.rank()),
                   segment.bucket(segment.values, bucket));
   });

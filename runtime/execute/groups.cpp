@@ -36,14 +36,15 @@ Groups make_groups(const planner::Layout& layout, int kv_heads, Communicator& wo
   groups.here = at;
   const int tp = layout.tp;
   const int dp = layout.dp;
-  groups.tp = world.split(at.pp * dp + at.dp, at.tp);
-  groups.dp = world.split(at.pp * tp + at.tp, at.dp);
-  groups.pp = world.split(at.dp * tp + at.tp, at.pp);
+  groups.tp = world.split(at.pp * dp + at.dp, at.tp, Queue::TensorParallel);
+  groups.dp = world.split(at.pp * tp + at.tp, at.dp, Queue::DataParallel);
+  groups.pp_forward = world.split(at.dp * tp + at.tp, at.pp, Queue::PipelineForward);
+  groups.pp_backward = world.split(at.dp * tp + at.tp, at.pp, Queue::PipelineBackward);
   const bool end = at.pp == planner::owner_of_chunk(layout, 0) ||
                    at.pp == planner::owner_of_chunk(layout, layout.chunks() - 1);
-  groups.ends = groups.pp->split(end ? 0 : 1, at.pp);
+  groups.ends = groups.pp_forward->split(end ? 0 : 1, at.pp, Queue::DataParallel);
   const int copies = kv_heads < tp ? tp / kv_heads : 1;
-  groups.same_kv_heads = groups.tp->split(at.tp / copies, at.tp);
+  groups.same_kv_heads = groups.tp->split(at.tp / copies, at.tp, Queue::TensorParallel);
   return groups;
 }
 

@@ -20,7 +20,9 @@ struct Groups {
   Coordinates here;
   std::unique_ptr<Communicator> tp;  ///< ranks that share layers, by tp
   std::unique_ptr<Communicator> dp;  ///< ranks with the same parameters, by dp
-  std::unique_ptr<Communicator> pp;  ///< stages of one pipeline, by stage
+  /// Stages of one pipeline, by stage; a group for each direction, so that activations and
+  /// gradients pass each other.
+  std::unique_ptr<Communicator> pp_forward, pp_backward;
   /// The owners of the first and the last chunk of one pipeline (tied embeddings); on stages
   /// between them a group that nobody uses.
   std::unique_ptr<Communicator> ends;

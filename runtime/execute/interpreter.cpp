@@ -3,13 +3,10 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "planner/layout/stage_split.h"
-
 namespace meshplan::runtime {
 namespace {
 
 using planner::Action;
-using planner::Stream;
 using planner::Term;
 
 constexpr Term term_of(Action action) {
@@ -29,6 +26,7 @@ Interpreter::Interpreter(RankContext& context, ModelState& state)
       state_(state),
       reduction_(context, state),
       optimizer_(context, state),
+      transfers_(context),
       weight_grads_left_(context.layout().chunks(), 0) {}
 
 double Interpreter::run_step(int step) {
@@ -44,7 +42,7 @@ double Interpreter::run_step(int step) {
     const auto index = static_cast<std::int32_t>(i);
     context_.device.world().note({step, index});
     context_.recorder.begin_instruction(step, index, term_of(program[i].action));
-    run(program[i]);
+    run(program, index);
     context_.recorder.end_instruction();
   }
   if (!in_flight_.empty()) throw std::logic_error("the schedule leaves micro-batches unfinished");
@@ -61,7 +59,8 @@ double Interpreter::run_step(int step) {
                 static_cast<double>(context_.seq_len()));
 }
 
-void Interpreter::run(const planner::Instruction& i) {
+void Interpreter::run(const Program& program, int index) {
+  const planner::Instruction& i = program[static_cast<std::size_t>(index)];
   switch (i.action) {
     case Action::Forward:
       return forward(i.chunk, i.microbatch);
@@ -72,13 +71,12 @@ void Interpreter::run(const planner::Instruction& i) {
     case Action::WeightGrad:
       return weight_grad(i.chunk, i.microbatch);
     case Action::SendForward:
-      return send(i.chunk, i.microbatch, true);
     case Action::SendBackward:
-      return send(i.chunk, i.microbatch, false);
-    case Action::Recompute:  // layer by layer in the backward that follows
     case Action::ReceiveForward:
     case Action::ReceiveBackward:
-      return;  // awaited where it is used
+      return post(program, index);
+    case Action::Recompute:
+      return;  // layer by layer in the backward that follows
     case Action::GradientReduce:
       return gradient_reduce(i.chunk, i.peer);
     case Action::ParameterGather:
@@ -93,7 +91,7 @@ void Interpreter::run(const planner::Instruction& i) {
 void Interpreter::forward(int chunk, int microbatch) {
   InFlight flight;
   Tensor x = chunk == 0 ? embedding_forward(context_, state_.embedding, microbatch)
-                        : take(chunk, microbatch, true);
+                        : transfers_.take(chunk, microbatch, true);
   const int local = state_.local(chunk);
   const std::vector<LayerParameters>& layers = state_.layers[local];
   flight.layers.resize(layers.size());
@@ -105,7 +103,7 @@ void Interpreter::forward(int chunk, int microbatch) {
   if (chunk == context_.layout().chunks() - 1) {
     losses_.push_back(head_forward(context_, state_.head, x, microbatch, flight.head));
   } else {
-    outputs_[{chunk, microbatch}] = x;
+    transfers_.give(chunk, microbatch, true, std::move(x));
   }
   in_flight_[{chunk, microbatch}] = std::move(flight);
 }
@@ -119,7 +117,7 @@ void Interpreter::backward(int chunk, int microbatch, bool split) {
         head_backward(context_, state_.head, std::move(flight.head), flight.weight_gradients);
     flight.head = {};
   } else {
-    gradient = take(chunk, microbatch, false);
+    gradient = transfers_.take(chunk, microbatch, false);
   }
   const std::vector<LayerParameters>& layers = state_.layers[state_.local(chunk)];
   for (int l = static_cast<int>(layers.size()) - 1; l >= 0; --l) {
@@ -131,7 +129,7 @@ void Interpreter::backward(int chunk, int microbatch, bool split) {
   if (chunk == 0) {
     embedding_backward(context_, state_.embedding, gradient, microbatch);
   } else {
-    input_gradients_[{chunk, microbatch}] = gradient;
+    transfers_.give(chunk, microbatch, false, std::move(gradient));
   }
   if (!split) {
     in_flight_.erase({chunk, microbatch});
@@ -145,46 +143,15 @@ void Interpreter::weight_grad(int chunk, int microbatch) {
   --weight_grads_left_[chunk];
 }
 
-bool Interpreter::here(int chunk) const {
-  return planner::owner_of_chunk(context_.layout(), chunk) == context_.groups.here.pp;
-}
-
-int Interpreter::tag(int receiving_chunk, int microbatch, bool forward) const {
-  return (2 * receiving_chunk + (forward ? 1 : 0)) * context_.training.schedule.microbatches +
-         microbatch;
-}
-
-Tensor Interpreter::take(int chunk, int microbatch, bool forward) {
-  const int from = forward ? chunk - 1 : chunk + 1;
-  if (here(from)) {
-    auto& made = forward ? outputs_ : input_gradients_;
-    const auto found = made.find({from, microbatch});
-    if (found == made.end()) throw std::logic_error("the schedule uses what is not made yet");
-    Tensor tensor = std::move(found->second);
-    made.erase(found);
-    return tensor;
+void Interpreter::post(const Program& program, int index) {
+  // An asynchronous device posts a group where its first transfer stands.
+  const auto at = static_cast<std::size_t>(index);
+  std::size_t end = at + 1;
+  if (const int group = program[at].group; group >= 0 && context_.device.asynchronous()) {
+    if (at > 0 && program[at - 1].group == group) return;
+    while (end < program.size() && program[end].group == group) ++end;
   }
-  Tensor tensor = context_.tensor(context_.local_tokens(), context_.model().hidden,
-                                  forward ? MemoryTerm::Activations : MemoryTerm::Communication);
-  const int peer = planner::owner_of_chunk(context_.layout(), from);
-  Communicator& pp = *context_.groups.pp;
-  const int message = tag(chunk, microbatch, forward);
-  context_.recorder.idle([&] { pp.await(peer, message); });
-  context_.recorder.transferred(forward ? Stream::ReceiveForward : Stream::ReceiveBackward,
-                                [&] { pp.receive(tensor.elements(), peer, message); });
-  return tensor;
-}
-
-void Interpreter::send(int chunk, int microbatch, bool forward) {
-  auto& made = forward ? outputs_ : input_gradients_;
-  const auto found = made.find({chunk, microbatch});
-  if (found == made.end()) throw std::logic_error("the schedule sends what is not made yet");
-  const int to = forward ? chunk + 1 : chunk - 1;
-  const int peer = planner::owner_of_chunk(context_.layout(), to);
-  context_.recorder.transferred(forward ? Stream::PipelineForward : Stream::PipelineBackward, [&] {
-    context_.groups.pp->send(found->second.elements(), peer, tag(to, microbatch, forward));
-  });
-  made.erase(found);
+  transfers_.post(std::span(program).subspan(at, end - at), index);
 }
 
 void Interpreter::gradient_reduce(int chunk, int bucket) {

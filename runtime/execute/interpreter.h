@@ -8,6 +8,7 @@
 #include "runtime/execute/gradient_reduction.h"
 #include "runtime/execute/layer.h"
 #include "runtime/execute/optimizer.h"
+#include "runtime/execute/transfers.h"
 
 namespace meshplan::runtime {
 
@@ -33,29 +34,27 @@ class Interpreter {
     WeightGradients weight_gradients;
   };
 
-  void run(const planner::Instruction& instruction);
+  using Program = std::vector<planner::Instruction>;
+
+  void run(const Program& program, int index);
+  void post(const Program& program, int index);
   void forward(int chunk, int microbatch);
   void backward(int chunk, int microbatch, bool split);
   void weight_grad(int chunk, int microbatch);
-  void send(int chunk, int microbatch, bool forward);
   void gradient_reduce(int chunk, int bucket);
   void parameter_gather(int chunk, int bucket);
   void finish_gradients();
   void optimizer_sync();
   void optimizer_step();
 
-  [[nodiscard]] bool here(int chunk) const;
-  /// The tensor that chunk `chunk` waits for: its input, or the gradient of its output.
-  Tensor take(int chunk, int microbatch, bool forward);
-  [[nodiscard]] int tag(int receiving_chunk, int microbatch, bool forward) const;
   void capture();
 
   RankContext& context_;
   ModelState& state_;
   GradientReduction reduction_;
   OptimizerState optimizer_;
+  PipelineTransfers transfers_;
   std::map<Key, InFlight> in_flight_;
-  std::map<Key, Tensor> outputs_, input_gradients_;  ///< made here, for the next or previous chunk
   std::vector<Tensor> losses_;
   std::vector<int> weight_grads_left_;  ///< by chunk of the model, in this step
   bool gradients_finished_ = false;

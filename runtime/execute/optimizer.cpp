@@ -97,8 +97,8 @@ double OptimizerState::global_norm() {
   context_.recorder.idle([&] { world.barrier(); });
   context_.recorder.mark_step();
   if (world.size() > 1) {
-    context_.recorder.transferred(planner::Stream::DataParallel,
-                                  [&] { world.all_reduce(total.elements(), Reduction::Sum); });
+    context_.recorder.transferred(planner::Stream::DataParallel, world,
+                                  [&] { world.all_reduce(total.buffer(), Reduction::Sum); });
   }
   context_.device.download(total.data(), std::as_writable_bytes(std::span(parts)));
   return std::sqrt(static_cast<double>(parts[0]) + static_cast<double>(parts[1]));

@@ -1,4 +1,5 @@
 #pragma once
+#include <utility>
 #include <vector>
 
 #include "planner/simulate/timeline.h"
@@ -20,12 +21,15 @@ class Recorder {
   }
   void end_instruction() { close(planner::Stream::Compute, term_, since_, device_.record()); }
 
-  /// Runs `communicate` and records it: inside the instruction as `term`, on the compute stream.
+  /// Runs `communicate` on the queue of `group`, after what has been computed and before what will
+  /// be; recorded inside the instruction as `term`, on the compute stream.
   template <typename Communicate>
-  void exposed(planner::Term term, Communicate communicate) {
+  void exposed(planner::Term term, const Communicator& group, Communicate communicate) {
     const Moment begin = device_.record();
+    device_.order(begin, group.queue());
     communicate();
-    const Moment end = device_.record();
+    const Moment end = device_.record(group.queue());
+    device_.order(end, Queue::Compute);
     close(planner::Stream::Compute, term_, since_, begin);
     close(planner::Stream::Compute, term, begin, end);
     since_ = end;
@@ -38,18 +42,41 @@ class Recorder {
     close(planner::Stream::Compute, term_, since_, begin);
     since_ = device_.record();
   }
-  /// Runs `transfer` and records it on a stream of its own, as dp or as pipeline transfer.
-  template <typename Transfer>
-  void transferred(planner::Stream stream, Transfer transfer) {
-    const Moment begin = device_.record();
+  /// A stream to show a transfer on, and the instruction that it belongs to.
+  using Shown = std::pair<planner::Stream, int>;
+
+  /// Runs `transfer` on the queue of `group` and records it on streams of their own, as dp or as
+  /// pipeline transfer. `after_computing`: it starts after what has been computed so far. Gives the
+  /// moment when it is done, which nothing waits for yet; a device that is not asynchronous stops
+  /// computing for it, and so does every device for a group on the compute queue.
+  template <typename Run>
+  Moment transferred(const std::vector<Shown>& shown, const Communicator& group,
+                     bool after_computing, Run transfer) {
+    const bool beside = device_.asynchronous() && group.queue() != Queue::Compute;
+    if (beside && after_computing) device_.order(device_.record(), group.queue());
+    const Moment begin = device_.record(group.queue());
     transfer();
-    const Moment end = device_.record();
-    close(planner::Stream::Compute, term_, since_, begin);
-    close(stream,
-          stream == planner::Stream::DataParallel ? planner::Term::DataParallel
-                                                  : planner::Term::PipelineTransfer,
-          begin, end);
-    since_ = end;
+    const Moment end = device_.record(group.queue());
+    for (const auto& [stream, instruction] : shown) {
+      mark(instruction, stream,
+           stream == planner::Stream::DataParallel ? planner::Term::DataParallel
+                                                   : planner::Term::PipelineTransfer,
+           begin, end);
+    }
+    if (!beside) {
+      close(planner::Stream::Compute, term_, since_, begin);
+      since_ = end;
+    }
+    return end;
+  }
+  /// One transfer of this instruction, after what has been computed.
+  template <typename Run>
+  Moment transferred(planner::Stream stream, const Communicator& group, Run transfer) {
+    return transferred({{stream, instruction_}}, group, true, transfer);
+  }
+  /// Computing goes on after `moment` of another queue; until then it is idle.
+  void after(Moment moment) {
+    if (device_.asynchronous()) idle([&] { device_.order(moment, Queue::Compute); });
   }
 
   /// A step of this rank begins (or the last one ends).
@@ -65,8 +92,11 @@ class Recorder {
     Moment start, end;
   };
   void close(planner::Stream stream, planner::Term term, Moment start, Moment end) {
+    mark(instruction_, stream, term, start, end);
+  }
+  void mark(int instruction, planner::Stream stream, planner::Term term, Moment start, Moment end) {
     if (start.mark == end.mark) return;
-    marks_.push_back({{rank_, instruction_, step_, stream, term, {}, {}}, start, end});
+    marks_.push_back({{rank_, instruction, step_, stream, term, {}, {}}, start, end});
   }
 
   Device& device_;

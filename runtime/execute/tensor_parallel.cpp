@@ -23,21 +23,20 @@ std::int64_t RankContext::first_row(int microbatch) const {
 Tensor gathered(RankContext& context, const Tensor& part) {
   if (!context.sequence_parallel()) return part;
   Tensor whole = context.tensor(context.tokens(), part.cols(), MemoryTerm::Communication);
-  context.recorder.exposed(
-      kTp, [&] { context.groups.tp->all_gather(part.elements(), whole.elements()); });
+  Communicator& tp = *context.groups.tp;
+  context.recorder.exposed(kTp, tp, [&] { tp.all_gather(part.buffer(), whole.buffer()); });
   return whole;
 }
 
 Tensor reduced(RankContext& context, Tensor partial, MemoryTerm term) {
   if (context.layout().tp == 1) return partial;
+  Communicator& tp = *context.groups.tp;
   if (!context.sequence_parallel()) {
-    context.recorder.exposed(
-        kTp, [&] { context.groups.tp->all_reduce(partial.elements(), Reduction::Sum); });
+    context.recorder.exposed(kTp, tp, [&] { tp.all_reduce(partial.buffer(), Reduction::Sum); });
     return partial;
   }
   Tensor part = context.tensor(context.local_tokens(), partial.cols(), term);
-  context.recorder.exposed(
-      kTp, [&] { context.groups.tp->reduce_scatter(partial.elements(), part.elements()); });
+  context.recorder.exposed(kTp, tp, [&] { tp.reduce_scatter(partial.buffer(), part.buffer()); });
   return part;
 }
 

@@ -144,4 +144,31 @@ void claim_buffers_of_awkward_sizes_work(Communicator& group) {
   }
 }
 
+void claim_bf16_sums_round_once(Communicator& group) {
+  using kernels::Bf16;
+  const int n = group.size();
+  // Every rank has 1.0 + 2^-7 (one step of bf16 above 1) and 2^-8: sums that bf16 does not hold
+  // on the way are rounded at the end, to even.
+  std::vector<Bf16> values(1030, kernels::to_bf16(1.0078125F));
+  values[7] = kernels::to_bf16(0.00390625F);
+  group.all_reduce(values, Reduction::Sum);
+  const float sum = static_cast<float>(n) * 1.0078125F;
+  equal(kernels::to_float(values[0]), kernels::to_float(kernels::to_bf16(sum)), "sum of bf16");
+  equal(kernels::to_float(values[7]), static_cast<float>(n) * 0.00390625F, "small sum of bf16");
+
+  std::vector<Bf16> mine(3, kernels::to_bf16(static_cast<float>(group.rank())));
+  std::vector<Bf16> all(3 * n);
+  group.all_gather(mine, all);
+  for (int r = 0; r < n; ++r) {
+    equal(kernels::to_float(all[3 * r + 2]), static_cast<float>(r), "gathered bf16");
+  }
+  std::vector<Bf16> part(3);
+  group.reduce_scatter(all, part);
+  equal(kernels::to_float(part[1]), static_cast<float>(n * group.rank()), "part of bf16");
+  const int next = (group.rank() + 1) % n, before = (group.rank() + n - 1) % n;
+  group.send(mine, next, 3);
+  group.receive(part, before, 3);
+  equal(kernels::to_float(part[2]), static_cast<float>(before), "message of bf16");
+}
+
 }  // namespace meshplan::runtime

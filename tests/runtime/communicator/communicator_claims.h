@@ -15,6 +15,7 @@ void claim_messages_match_by_tag(Communicator& group);
 void claim_exchange_around_a_ring_does_not_deadlock(Communicator& group);
 void claim_split_makes_rows_and_columns(Communicator& group);
 void claim_buffers_of_awkward_sizes_work(Communicator& group);
+void claim_bf16_sums_round_once(Communicator& group);
 
 struct Claim {
   const char* name;
@@ -30,6 +31,7 @@ inline constexpr Claim kClaims[] = {
     {"exchange_around_a_ring_does_not_deadlock", claim_exchange_around_a_ring_does_not_deadlock},
     {"split_makes_rows_and_columns", claim_split_makes_rows_and_columns},
     {"buffers_of_awkward_sizes_work", claim_buffers_of_awkward_sizes_work},
+    {"bf16_sums_round_once", claim_bf16_sums_round_once},
 };
 
 }  // namespace meshplan::runtime

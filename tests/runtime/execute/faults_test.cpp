@@ -27,8 +27,8 @@ class FaultyDevice final : public Device {
   FaultyDevice(Communicator& world, int n, std::function<void()> fault)
       : healthy_(world), left_(n), fault_(std::move(fault)) {}
   [[nodiscard]] std::string description() const override { return healthy_.description(); }
-  void* allocate(profiles::Bytes size, MemoryTerm term) override {
-    return healthy_.allocate(size, term);
+  void* allocate(profiles::Bytes size, MemoryTerm term, Queue first_user) override {
+    return healthy_.allocate(size, term, first_user);
   }
   void release(void* memory, profiles::Bytes size, MemoryTerm term) override {
     healthy_.release(memory, size, term);
@@ -45,7 +45,7 @@ class FaultyDevice final : public Device {
     healthy_.download(memory, host);
   }
   void wait() override { healthy_.wait(); }
-  Moment record() override { return healthy_.record(); }
+  Moment record(Queue queue) override { return healthy_.record(queue); }
   [[nodiscard]] Seconds at(Moment moment) const override { return healthy_.at(moment); }
   [[nodiscard]] Communicator& world() override { return healthy_.world(); }
 
