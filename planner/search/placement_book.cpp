@@ -30,9 +30,8 @@ const std::vector<PlacedOrders>& PlacementBook::of(const Layout& layout) {
     const Placement where = placement(ordered, book_.problem().cluster);
     auto same = std::find_if(placed.begin(), placed.end(),
                              [&](const PlacedOrders& p) { return p.where == where; });
-    if (same == placed.end()) same = placed.insert(same, PlacedOrders{where, {}, index});
-    same->orders.push_back(order);
-    ++index;
+    if (same == placed.end()) same = placed.insert(same, PlacedOrders{where, {}});
+    same->orders.push_back({order, index++});
   }
   return placed;
 }

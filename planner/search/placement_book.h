@@ -12,9 +12,12 @@ namespace meshplan::planner {
 
 /// Orders of axes that put a layout's groups in the same places, and so cost the same.
 struct PlacedOrders {
+  struct Order {
+    std::array<Axis, 4> order;
+    std::int64_t index = 0;  ///< among all orders of the space
+  };
   Placement where;
-  std::vector<std::array<Axis, 4>> orders;
-  std::int64_t first = 0;  ///< index of orders.front() among all orders of the space
+  std::vector<Order> orders;
 };
 
 /// Where the orders of a space put the groups of its layouts; each set of degrees is placed once.

@@ -1,5 +1,7 @@
 #pragma once
 #include <functional>
+#include <optional>
+#include <string>
 
 #include "planner/layout/layout_text.h"
 #include "planner/plan.h"
@@ -9,11 +11,16 @@ namespace meshplan::planner {
 
 enum class Objective { Throughput, Latency, Memory, Cost };
 
+/// The id of the rule by which somebody beyond the planner, such as a framework, refuses a legal
+/// layout; none: it may run. The same layout must get the same answer.
+using RefusingRule = std::function<std::optional<std::string>(const Layout&)>;
+
 struct SearchOptions {
   int top = 10;
   Objective objective = Objective::Throughput;
-  LayoutText fixed;       ///< keys that every layout must have
-  bool mend_miss = true;  ///< when nothing fits, look for what would (costs more searches)
+  LayoutText fixed;            ///< keys that every layout must have
+  RefusingRule refusing_rule;  ///< asked of every legal layout before it is priced; may be empty
+  bool mend_miss = true;       ///< when nothing fits, look for what would (costs more searches)
   std::function<void(const SearchReport&)> progress;  ///< now and then; may be empty
 };
 
@@ -31,9 +38,5 @@ struct SearchOptions {
 /// For one step on a fixed cluster throughput, latency and cost order layouts alike; memory orders
 /// them by peak bytes, then by step time.
 PlanResult search(const Problem& problem, const SearchOptions& options);
-
-/// What no layout of this problem can beat: model FLOPs (causal attention, no recomputation) over
-/// the peak of all devices, and the optimizer's states over their memory bandwidth.
-profiles::Seconds unbeatable_step(const Problem& problem);
 
 }  // namespace meshplan::planner

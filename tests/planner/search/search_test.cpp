@@ -7,6 +7,7 @@
 #include "planner/predict.h"
 #include "planner/schedule/bounds.h"
 #include "planner/search/search_space.h"
+#include "planner/search/unbeatable_step.h"
 #include "tests/support/problems.h"
 
 namespace meshplan::planner {
@@ -24,7 +25,8 @@ struct BruteForce {
   std::vector<std::pair<Bytes, std::string>> peaks;
 };
 
-BruteForce brute_force(const Problem& problem, const LayoutText& fixed) {
+BruteForce brute_force(const Problem& problem, const LayoutText& fixed,
+                       const RefusingRule& refusing_rule = nullptr) {
   BruteForce out;
   const int devices = problem.cluster.devices();
   const SearchSpace space(problem.model, problem.workload, devices, fixed);
@@ -33,6 +35,10 @@ BruteForce brute_force(const Problem& problem, const LayoutText& fixed) {
     ++out.candidates;
     if (const auto rule = broken_rule(layout, problem.model, problem.workload, devices)) {
       ++out.rejected[std::string(name(*rule))];
+      return;
+    }
+    if (const auto rule = refusing_rule ? refusing_rule(layout) : std::nullopt) {
+      ++out.rejected[*rule];
       return;
     }
     const Plan plan = predict(book, layout);
@@ -95,6 +101,57 @@ TEST(Search, FindsWhatPredictingEveryLayoutFinds) {
     RC_ASSERT(found.plans.front().prediction.step == best->first);
     RC_ASSERT(text(found.plans.front().layout) == best->second);
   }));
+}
+
+/// A framework whose rules touch every rank of the search: degrees, families, ZeRO stages, overlaps
+/// and orders of axes.
+std::optional<std::string> refused_by_strict_framework(const Layout& layout) {
+  if (layout.tp > 2) return "small_tp";
+  if (layout.schedule == ScheduleKind::ZbV) return "no_zero_bubble";
+  if (layout.zero == 2) return "no_zero2";
+  if (layout.overlap == Overlap::Grad && layout.pp > 1) return "no_overlap_in_pipelines";
+  if (layout.order != Layout{}.order && layout.dp > 2) return "default_order";
+  return std::nullopt;
+}
+
+TEST(Search, CountsAndLeavesOutWhatAFrameworkRefuses) {
+  EXPECT_TRUE(rc::check([] {
+    const Problem problem = random_problem();
+    SearchOptions options;
+    options.top = 2;
+    options.objective = *rc::gen::element(Objective::Throughput, Objective::Memory);
+    options.mend_miss = false;
+    options.refusing_rule = refused_by_strict_framework;
+    const BruteForce expected = brute_force(problem, {}, refused_by_strict_framework);
+    const PlanResult found = search(problem, options);
+    RC_ASSERT(found.search->candidates == expected.candidates);
+    RC_ASSERT(found.search->feasible == expected.feasible);
+    RC_ASSERT(found.search->rejected == expected.rejected);
+    RC_ASSERT(found.plans.empty() == expected.steps.empty());
+    for (const Plan& plan : found.plans) RC_ASSERT(!refused_by_strict_framework(plan.layout));
+    if (expected.steps.empty() || options.objective == Objective::Memory) return;
+    const auto best =
+        std::min_element(expected.steps.begin(), expected.steps.end(),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
+    RC_ASSERT(found.plans.front().prediction.step == best->first);
+    RC_ASSERT(text(found.plans.front().layout) == best->second);
+    // Every layout that it stands for is allowed: there are at least as many of equal time.
+    RC_ASSERT(found.plans.front().equivalent <=
+              std::count_if(expected.steps.begin(), expected.steps.end(),
+                            [&](const auto& step) { return step.first == best->first; }));
+  }));
+}
+
+TEST(Search, NothingIsLeftWhereEverythingIsRefused) {
+  const Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
+  SearchOptions options;
+  options.refusing_rule = [](const Layout&) { return std::optional<std::string>("never"); };
+  options.mend_miss = false;
+  const PlanResult found = search(problem, options);
+  EXPECT_TRUE(found.plans.empty());
+  EXPECT_FALSE(found.nearest_miss.has_value());
+  EXPECT_EQ(found.search->feasible, 0);
+  EXPECT_GT(found.search->rejected.at("never"), 0);
 }
 
 TEST(Search, MemoryObjectiveFindsTheSmallestPeak) {
