@@ -1,8 +1,10 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "profiles/units.h"
 #include "runtime/communicator/buffer.h"
 #include "runtime/communicator/queue.h"
 #include "runtime/communicator/rank_failure.h"
@@ -24,12 +26,12 @@ struct Transfer {
 /// (mpi.h), and those of the GPU engine.
 ///
 /// On the host calls block until the buffers may be used again. On a GPU they are issued to the
-/// group's queue() and buffers belong to them until that queue has passed; only barrier() and
-/// split() wait on the host. All ranks of a group make the same collective calls in the same order
-/// with buffers of the same size and type; ranks may mix groups freely as long as one global order
-/// of all calls exists. Sums of bf16 are taken in fp32 and rounded once where the order of sums is
-/// ours. Every wait ends with RankFailure when another rank fails or the timeout passes. One thread
-/// per rank uses its communicators.
+/// group's queue() and buffers belong to them until that queue has passed; what waits is the
+/// queue, and only split() waits on the host. All ranks of a group make the same collective calls
+/// in the same order with buffers of the same size and type; ranks may mix groups freely as long as
+/// one global order of all calls exists. Sums of bf16 are taken in fp32 and rounded once where the
+/// order of sums is ours. Every wait ends with RankFailure when another rank fails or the timeout
+/// passes. One thread per rank uses its communicators.
 class Communicator {
  public:
   Communicator() = default;
@@ -69,10 +71,19 @@ class Communicator {
   virtual std::unique_ptr<Communicator> split(int colour, int key,
                                               Queue queue = Queue::Compute) = 0;
 
+  /// What the library that moves the data expects an all-reduce of `elements` to take, if it says.
+  [[nodiscard]] virtual std::optional<profiles::Seconds> estimated_all_reduce(
+      ConstBuffer elements) {
+    (void)elements;
+    return std::nullopt;
+  }
+
   /// Tells the others how far this rank is; cheap, for the message of a failure.
   virtual void note(Place place) = 0;
-  /// Ends every other rank's wait with RankFailure, now or when it next waits.
+  /// Ends every other rank's wait with RankFailure, now or when it next waits. Any thread.
   virtual void fail(const std::string& reason) = 0;
+  /// Throws RankFailure if a rank is known to have failed. Any thread.
+  virtual void look_for_failure() = 0;
 };
 
 }  // namespace meshplan::runtime

@@ -36,6 +36,9 @@ class Seat final : public Communicator {
   void fail(const std::string& reason) override {
     group_->world().fail(group_->world_rank(rank_), reason);
   }
+  void look_for_failure() override {
+    if (group_->world().failed()) group_->world().throw_failure();
+  }
 
  private:
   void meet(const char* where) { group_->meet(rank_, where); }

@@ -34,6 +34,7 @@ class Seat final : public Communicator {
 
   void note(Place place) override { world_->note(place); }
   void fail(const std::string& reason) override { world_->fail(reason); }
+  void look_for_failure() override { world_->look_for_failure(); }
 
  private:
   template <typename Start>

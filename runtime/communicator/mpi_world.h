@@ -71,6 +71,8 @@ class World {
   std::list<Sending>& sending() { return sending_; }
   void drop_finished_sends();
   void finish_sends();
+  /// Throws if a rank of this node has failed.
+  void look_for_failure() const;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -88,8 +90,6 @@ class World {
   };
 
   void share_slots();
-  /// Throws if a rank of this node has failed.
-  void look_for_failure() const;
   /// Throws if the process of a rank of this node is gone; ends this process if it was asked to
   /// end (SIGTERM) and nobody else failed.
   void look_for_death();

@@ -16,6 +16,14 @@ struct Moment {
   std::int64_t mark = 0;
 };
 
+/// Memory of a device that no tensor holds: constants of a profile rather than of a plan.
+struct FixedMemory {
+  profiles::Bytes context;        ///< of the driver, as this process sees it
+  profiles::Bytes kernels;        ///< workspaces of the kernels' libraries
+  profiles::Bytes communicators;  ///< what starting the groups took from the driver
+  profiles::Bytes arena;          ///< that the allocator holds, tensors included
+};
+
 /// What one rank computes with: the one interface between the interpreter of schedules and an
 /// engine. Implementations: CpuDevice (cpu_device.h) and the GPU engine, a plug-in.
 ///
@@ -48,6 +56,8 @@ class Device {
     (void)owner, (void)moment;  // passed already where work is done on return
   }
   [[nodiscard]] virtual MemoryCounter& memory() = 0;
+
+  [[nodiscard]] virtual FixedMemory fixed_memory() const { return {}; }
 
   virtual void launch(const kernels::Operation& operation) = 0;
 

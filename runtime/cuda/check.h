@@ -1,0 +1,28 @@
+#pragma once
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <source_location>
+#include <stdexcept>
+#include <string_view>
+
+namespace meshplan::runtime::cuda {
+
+/// A call of CUDA or NCCL that failed; what() names the place, the call and the reason.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws Error unless the call succeeded.
+void check(cudaError_t status, std::string_view call,
+           std::source_location where = std::source_location::current());
+/// Of the driver, whose library is not linked: the number stands for the reason.
+void check(CUresult status, std::string_view call,
+           std::source_location where = std::source_location::current());
+/// `comm`: whose last error adds words; may be null. ncclInProgress is a success here.
+void check(ncclResult_t status, std::string_view call, ncclComm_t comm,
+           std::source_location where = std::source_location::current());
+
+}  // namespace meshplan::runtime::cuda

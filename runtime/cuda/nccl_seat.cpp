@@ -1,0 +1,304 @@
+#include "runtime/cuda/nccl_seat.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+
+#include "runtime/cuda/check.h"
+
+namespace meshplan::runtime::cuda {
+namespace {
+
+ncclDataType_t type_of(ConstBuffer buffer) {
+  return buffer.type == kernels::ElementType::F32 ? ncclFloat32 : ncclBfloat16;
+}
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::logic_error(what);
+}
+
+}  // namespace
+
+NcclWatch::NcclWatch(int ordinal, Communicator& host)
+    : host_(host), thread_([this, ordinal] { watch(ordinal); }) {}
+
+NcclWatch::~NcclWatch() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+ncclResult_t NcclWatch::guarded(const std::function<ncclResult_t()>& call) {
+  const std::lock_guard lock(mutex_);
+  if (aborted_) {
+    host_.look_for_failure();
+    throw Error("the communicators of this rank were aborted");
+  }
+  return call();
+}
+
+void NcclWatch::add(ncclComm_t comm) {
+  const std::lock_guard lock(mutex_);
+  comms_.push_back(comm);
+}
+
+void NcclWatch::end(ncclComm_t comm) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find(comms_.begin(), comms_.end(), comm);
+  if (found == comms_.end()) return;  // aborted
+  comms_.erase(found);
+  bool healthy = true;
+  try {
+    host_.look_for_failure();
+  } catch (...) {
+    healthy = false;
+  }
+  ncclResult_t state = ncclSuccess;
+  healthy = healthy && ncclCommGetAsyncError(comm, &state) == ncclSuccess && state == ncclSuccess;
+  // Finalize would wait for the peers to finalize as well; what was issued has been waited for.
+  if (healthy) {
+    ncclCommDestroy(comm);
+  } else {
+    ncclCommAbort(comm);
+  }
+}
+
+void NcclWatch::note(const char* call) {
+  const std::lock_guard lock(mutex_);
+  call_ = call;
+  ++calls_;
+}
+
+void NcclWatch::abort_all() {
+  for (ncclComm_t comm : comms_) ncclCommAbort(comm);
+  comms_.clear();
+  aborted_ = true;
+}
+
+void NcclWatch::watch(int ordinal) {
+  cudaSetDevice(ordinal);
+  constexpr auto kGlance = std::chrono::milliseconds(100);
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    changed_.wait_for(lock, kGlance);
+    if (stop_ || aborted_) continue;
+    for (ncclComm_t comm : comms_) {
+      ncclResult_t state = ncclSuccess;
+      if (ncclCommGetAsyncError(comm, &state) != ncclSuccess) continue;
+      if (state == ncclSuccess || state == ncclInProgress) continue;
+      host_.fail("rank " + std::to_string(host_.rank()) + ": NCCL: " + ncclGetErrorString(state) +
+                 " (" + ncclGetLastError(comm) + "); the last of its " + std::to_string(calls_) +
+                 " calls was " + call_);
+      break;
+    }
+    try {
+      host_.look_for_failure();
+    } catch (...) {
+      abort_all();
+    }
+  }
+}
+
+NcclSeat::NcclSeat(CudaDevice& device, Communicator& host, bool alone)
+    : device_(device),
+      host_(host),
+      watch_(std::make_shared<NcclWatch>(device.ordinal(), host)),
+      queue_(Queue::Compute),
+      alone_(alone) {
+  start();
+}
+
+NcclSeat::NcclSeat(CudaDevice& device, std::unique_ptr<Communicator> host,
+                   std::shared_ptr<NcclWatch> watch, Queue queue, bool alone)
+    : device_(device),
+      owned_(std::move(host)),
+      host_(*owned_),
+      watch_(std::move(watch)),
+      queue_(queue),
+      alone_(alone) {
+  start();
+}
+
+NcclSeat::~NcclSeat() {
+  if (comm_ != nullptr) watch_->end(comm_);
+  if (flag_ != nullptr) cudaFree(flag_);
+}
+
+/// Each group starts from an id of its own, made by its first rank: groups of one split start
+/// side by side, and a group of one rank costs nothing.
+void NcclSeat::start() {
+  if (size() == 1 && !alone_) return;
+  ncclUniqueId id{};
+  if (rank() == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId", nullptr);
+  constexpr std::size_t kFloats = sizeof(id) / sizeof(float);
+  std::array<float, kFloats> message{};
+  std::memcpy(message.data(), &id, sizeof(id));
+  host_.broadcast(message, 0);
+  std::memcpy(&id, message.data(), sizeof(id));
+
+  device_.measure_communicator([&] {
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    check(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig",
+          comm_);
+    ncclResult_t state = ncclInProgress;
+    try {
+      device_.poll("a communicator of " + std::to_string(size()) + " ranks to start", [&] {
+        check(ncclCommGetAsyncError(comm_, &state), "ncclCommGetAsyncError", comm_);
+        return state != ncclInProgress;
+      });
+      check(state, "ncclCommInitRankConfig", comm_);
+    } catch (...) {
+      ncclCommAbort(comm_);
+      comm_ = nullptr;
+      throw;
+    }
+    watch_->add(comm_);
+    void* flag = nullptr;
+    check(cudaMalloc(&flag, sizeof(float)), "cudaMalloc");
+    flag_ = static_cast<float*>(flag);
+    check(cudaMemset(flag_, 0, sizeof(float)), "cudaMemset");
+    // The first calls connect the ranks, which takes memory and time that belong to the start.
+    barrier();
+    const cudaStream_t used = stream();
+    device_.poll("a communicator to connect", [used] {
+      const cudaError_t status = cudaStreamQuery(used);
+      if (status == cudaErrorNotReady) return false;
+      check(status, "the first call of a communicator");
+      return true;
+    });
+  });
+}
+
+void NcclSeat::issue(const char* name, const std::function<ncclResult_t()>& call) {
+  watch_->note(name);
+  check(watch_->guarded(call), name, comm_);
+  // A non-blocking communicator may still be issuing: other work on the stream comes after it.
+  ncclResult_t state = ncclInProgress;
+  const auto issued = [&] {
+    check(watch_->guarded([&] { return ncclCommGetAsyncError(comm_, &state); }),
+          "ncclCommGetAsyncError", comm_);
+    return state != ncclInProgress;
+  };
+  if (!issued()) device_.poll(name, issued);
+  check(state, name, comm_);
+}
+
+void NcclSeat::copy(ConstBuffer from, Buffer to) {
+  if (from.empty() || from.data == to.data) return;
+  check(cudaMemcpyAsync(to.data, from.data, from.bytes(), cudaMemcpyDeviceToDevice, stream()),
+        "cudaMemcpyAsync");
+}
+
+void NcclSeat::all_reduce(Buffer elements, Reduction reduction) {
+  if (comm_ == nullptr || elements.empty()) return;
+  issue("all_reduce", [&] {
+    return ncclAllReduce(elements.data, elements.data, elements.count, type_of(elements),
+                         reduction == Reduction::Sum ? ncclSum : ncclMax, comm_, stream());
+  });
+}
+
+void NcclSeat::all_gather(ConstBuffer mine, Buffer all) {
+  require(all.count == mine.count * static_cast<std::size_t>(size()),
+          "all_gather: the parts do not fill the whole");
+  if (comm_ == nullptr) return copy(mine, all);
+  issue("all_gather", [&] {
+    return ncclAllGather(mine.data, all.data, mine.count, type_of(mine), comm_, stream());
+  });
+}
+
+void NcclSeat::reduce_scatter(ConstBuffer all, Buffer mine) {
+  require(all.count == mine.count * static_cast<std::size_t>(size()),
+          "reduce_scatter: the parts do not fill the whole");
+  if (comm_ == nullptr) return copy(all, mine);
+  issue("reduce_scatter", [&] {
+    return ncclReduceScatter(all.data, mine.data, mine.count, type_of(mine), ncclSum, comm_,
+                             stream());
+  });
+}
+
+void NcclSeat::broadcast(Buffer elements, int root) {
+  if (comm_ == nullptr) return;
+  issue("broadcast", [&] {
+    return ncclBroadcast(elements.data, elements.data, elements.count, type_of(elements), root,
+                         comm_, stream());
+  });
+}
+
+void NcclSeat::all_to_all(ConstBuffer mine, Buffer theirs) {
+  const auto ranks = static_cast<std::size_t>(size());
+  require(mine.count == theirs.count && mine.count % ranks == 0,
+          "all_to_all: buffers are not size() equal parts");
+  if (comm_ == nullptr) return copy(mine, theirs);
+  const std::size_t width = mine.count / ranks;
+  issue("all_to_all", [&] {
+    ncclGroupStart();
+    for (std::size_t r = 0; r < ranks; ++r) {
+      const int peer = static_cast<int>(r);
+      ncclSend(mine.part(r * width, width).data, width, type_of(mine), peer, comm_, stream());
+      ncclRecv(theirs.part(r * width, width).data, width, type_of(mine), peer, comm_, stream());
+    }
+    return ncclGroupEnd();
+  });
+}
+
+void NcclSeat::barrier() {
+  if (comm_ == nullptr) return;
+  issue("barrier",
+        [&] { return ncclAllReduce(flag_, flag_, 1, ncclFloat32, ncclSum, comm_, stream()); });
+}
+
+void NcclSeat::send(ConstBuffer elements, int peer, int /*tag*/) {
+  require(comm_ != nullptr, "send: a group of one rank");
+  issue("send", [&] {
+    return ncclSend(elements.data, elements.count, type_of(elements), peer, comm_, stream());
+  });
+}
+
+void NcclSeat::receive(Buffer elements, int peer, int /*tag*/) {
+  require(comm_ != nullptr, "receive: a group of one rank");
+  issue("receive", [&] {
+    return ncclRecv(elements.data, elements.count, type_of(elements), peer, comm_, stream());
+  });
+}
+
+void NcclSeat::exchange(std::span<const Transfer> transfers) {
+  if (transfers.empty()) return;
+  require(comm_ != nullptr, "exchange: a group of one rank");
+  issue("exchange", [&] {
+    ncclGroupStart();
+    for (const Transfer& t : transfers) {
+      const Buffer& b = t.elements;
+      if (t.kind == Transfer::Kind::Send) {
+        ncclSend(b.data, b.count, type_of(b), t.peer, comm_, stream());
+      } else {
+        ncclRecv(b.data, b.count, type_of(b), t.peer, comm_, stream());
+      }
+    }
+    return ncclGroupEnd();  // tells what went wrong inside the group
+  });
+}
+
+std::unique_ptr<Communicator> NcclSeat::split(int colour, int key, Queue queue) {
+  return std::unique_ptr<Communicator>(
+      new NcclSeat(device_, host_.split(colour, key), watch_, queue, alone_));
+}
+
+std::optional<profiles::Seconds> NcclSeat::estimated_all_reduce(ConstBuffer elements) {
+  if (comm_ == nullptr || size() == 1) return std::nullopt;
+  ncclSimInfo_t info = NCCL_SIM_INFO_INITIALIZER;
+  void* const data = const_cast<void*>(elements.data);
+  const ncclResult_t status = watch_->guarded([&] {
+    ncclGroupStart();
+    ncclAllReduce(data, data, elements.count, type_of(elements), ncclSum, comm_, stream());
+    return ncclGroupSimulateEnd(&info);
+  });
+  if (status != ncclSuccess || !(info.estimatedTime > 0)) return std::nullopt;
+  return profiles::Seconds{static_cast<double>(info.estimatedTime) * 1e-6};  // microseconds
+}
+
+}  // namespace meshplan::runtime::cuda

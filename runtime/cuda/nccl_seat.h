@@ -1,0 +1,107 @@
+#pragma once
+#include <nccl.h>
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runtime/communicator/communicator.h"
+#include "runtime/cuda/cuda_device.h"
+
+namespace meshplan::runtime::cuda {
+
+/// Looks after the communicators of one rank on a thread of its own: an error of NCCL, or a rank
+/// that has failed, aborts them all, so that kernels that wait for a peer end and nothing hangs.
+class NcclWatch {
+ public:
+  /// `host`: all ranks over host memory.
+  NcclWatch(int ordinal, Communicator& host);
+  ~NcclWatch();
+  NcclWatch(const NcclWatch&) = delete;
+  NcclWatch& operator=(const NcclWatch&) = delete;
+
+  /// Runs `call` while no communicator is being aborted; throws if they have been.
+  ncclResult_t guarded(const std::function<ncclResult_t()>& call);
+  void add(ncclComm_t comm);
+  /// Ends a communicator: quietly when all is well, by abort after a failure.
+  void end(ncclComm_t comm);
+  /// What is being issued, for the message of a failure.
+  void note(const char* call);
+
+ private:
+  void watch(int ordinal);
+  void abort_all();
+
+  Communicator& host_;
+  std::mutex mutex_;
+  std::vector<ncclComm_t> comms_;
+  bool aborted_ = false, stop_ = false;
+  const char* call_ = "nothing";
+  std::int64_t calls_ = 0;
+  std::condition_variable changed_;
+  std::thread thread_;
+};
+
+/// A rank's seat in a group of devices that NCCL connects. Calls are issued to the stream of the
+/// group's queue; NCCL matches them by their order, which is the plan's, so tags say nothing here.
+///
+/// Communicators are non-blocking: every call is polled, with a timeout, and ends when another rank
+/// has failed. `host`, the same group over memory of the host, carries the 128 bytes that start a
+/// communicator, and failures.
+///
+/// Source of what must hold: NCCL user guide, "Communicators", "Group calls", "Fault tolerance".
+class NcclSeat final : public Communicator {
+ public:
+  /// All ranks. `alone`: a communicator of NCCL even for one rank.
+  NcclSeat(CudaDevice& device, Communicator& host, bool alone);
+  ~NcclSeat() override;
+
+  [[nodiscard]] int rank() const override { return host_.rank(); }
+  [[nodiscard]] int size() const override { return host_.size(); }
+  [[nodiscard]] Queue queue() const override { return queue_; }
+
+  void all_reduce(Buffer elements, Reduction reduction) override;
+  void all_gather(ConstBuffer mine, Buffer all) override;
+  void reduce_scatter(ConstBuffer all, Buffer mine) override;
+  void broadcast(Buffer elements, int root) override;
+  void all_to_all(ConstBuffer mine, Buffer theirs) override;
+  /// The queue goes on when the queues of all ranks have come here.
+  void barrier() override;
+
+  void send(ConstBuffer elements, int peer, int tag) override;
+  void await(int /*peer*/, int /*tag*/) override {}  // the queue waits in receive
+  void receive(Buffer elements, int peer, int tag) override;
+  void exchange(std::span<const Transfer> transfers) override;
+
+  std::unique_ptr<Communicator> split(int colour, int key, Queue queue) override;
+  [[nodiscard]] std::optional<profiles::Seconds> estimated_all_reduce(
+      ConstBuffer elements) override;
+
+  void note(Place place) override { host_.note(place); }
+  void fail(const std::string& reason) override { host_.fail(reason); }
+  void look_for_failure() override { host_.look_for_failure(); }
+
+ private:
+  NcclSeat(CudaDevice& device, std::unique_ptr<Communicator> host, std::shared_ptr<NcclWatch> watch,
+           Queue queue, bool alone);
+  void start();
+  void issue(const char* name, const std::function<ncclResult_t()>& call);
+  [[nodiscard]] cudaStream_t stream() const { return device_.stream(queue_); }
+  void copy(ConstBuffer from, Buffer to);
+
+  CudaDevice& device_;
+  std::unique_ptr<Communicator> owned_;
+  Communicator& host_;
+  std::shared_ptr<NcclWatch> watch_;
+  Queue queue_;
+  bool alone_;
+  ncclComm_t comm_ = nullptr;  ///< none: one rank, whose calls are copies
+  float* flag_ = nullptr;      ///< device memory that a barrier reduces
+};
+
+}  // namespace meshplan::runtime::cuda
