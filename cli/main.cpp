@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   cli::Action action;
   cli::add_plan(app, action);
   cli::add_predict(app, action);
+  cli::add_explain(app, action);
   cli::add_run(app, action);
   cli::add_profile(app, action);
   cli::add_evaluate(app, action);

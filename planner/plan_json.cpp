@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "planner/explain/explain_json.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/config.h"
 #include "planner/model/parameters.h"
@@ -158,7 +159,12 @@ Workload read_workload(const JsonNode& node) {
 
 json plan_json(const Problem& problem, const PlanResult& result) {
   json plans = json::array();
-  for (const Plan& plan : result.plans) plans.push_back(one_plan_json(problem, plan));
+  for (const Plan& plan : result.plans) {
+    plans.push_back(one_plan_json(problem, plan));
+    if (!result.search) continue;  // nothing to compare with
+    plans.back()["explanation"] =
+        standing_in_brief_json(standing(problem, plan, result.plans.front()));
+  }
   json out = {{"schema", "meshplan.plan/1"},
               {"model",
                {{"name", problem.model.name},

@@ -35,6 +35,10 @@ def written_documents(binary):
     commands = {
         "plan": ["plan", *QUESTION, "--top", "2"],
         "predict": ["predict", *QUESTION, "--layout", "tp2,pp1,dp1,mbs1,sp"],
+        "explain": ["explain", *QUESTION, "--layout", "tp2,pp1,dp1,mbs1,sp"],
+        "explain an illegal layout": ["explain", *QUESTION, "--layout", "tp5,pp3,dp2,mbs3"],
+        "explain what nothing mends": ["explain", "--model", "gpt3-175b", *QUESTION[2:],
+                                       "--layout", "tp2,pp1,dp1,mbs1,sp"],
         "nothing fits": ["plan", "--model", "gpt3-175b", *QUESTION[2:]],
     }
     for name, command in commands.items():

@@ -1,0 +1,40 @@
+#pragma once
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "planner/plan.h"
+#include "planner/problem.h"
+
+namespace meshplan::planner {
+
+/// A term of a step under its names.
+struct NamedTerm {
+  std::string_view key;    ///< of JSON: "tp_communication_seconds"
+  std::string_view words;  ///< "tensor-parallel communication"
+  profiles::Seconds Terms::*value;
+};
+extern const std::array<NamedTerm, 9> kTerms;  ///< in the order in which they are printed
+
+/// One layout beside the best one.
+struct Standing {
+  Layout layout, best;
+  profiles::Seconds step{0}, best_step{0};
+  Terms terms, best_terms;
+  /// The 80% intervals of the two meet: a run may order them the other way.
+  bool intervals_meet = false;
+  std::string why;  ///< one sentence: the terms that make the difference, and what causes them
+
+  /// step / best_step: 1.1 = 10% slower.
+  [[nodiscard]] double ratio() const { return step / best_step; }
+};
+
+/// Where `plan` stands against `best`, both of `problem`.
+///
+/// The sentence names the terms in which the slower one loses most, until they make up 80% of all
+/// that it loses, each with its cause where the two layouts differ in something that has that
+/// effect; then the term in which it gains most, if that is a tenth of the difference or more.
+Standing standing(const Problem& problem, const Plan& plan, const Plan& best);
+
+}  // namespace meshplan::planner
