@@ -1,5 +1,6 @@
 #include "tests/kernels/arena.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/bf16.h"
@@ -7,8 +8,23 @@
 namespace meshplan::kernels::testing {
 namespace {
 
-constexpr std::int64_t kPadding = 3;
 constexpr float kPaddingValue = 12345.0F;
+
+std::int64_t stride(std::int64_t cols, RowLayout layout) {
+  switch (layout) {
+    case RowLayout::Padded:
+      return cols + 3;
+    case RowLayout::Aligned:
+      return cols / 8 * 8 + 8;
+    case RowLayout::Contiguous:
+      break;
+  }
+  return cols;
+}
+
+std::int64_t bytes_of(const ConstTensorView& view) {
+  return std::max<std::int64_t>(view.rows * view.row_stride, 1) * size_in_bytes(view.type);
+}
 
 }  // namespace
 
@@ -27,14 +43,13 @@ void set_element(const TensorView& view, std::int64_t r, std::int64_t c, double 
 }
 
 TensorView Arena::random(std::int64_t rows, std::int64_t cols, ElementType type, double scale) {
-  const std::int64_t stride = cols + kPadding;
-  auto bytes = std::make_unique<std::byte[]>(
-      static_cast<std::size_t>(std::max<std::int64_t>(rows * stride, 1) * size_in_bytes(type)));
-  const TensorView view{bytes.get(), rows, cols, stride, type};
+  TensorView view{nullptr, rows, cols, stride(cols, layout_), type};
+  auto bytes = std::make_unique<std::byte[]>(static_cast<std::size_t>(bytes_of(view)));
+  view.data = bytes.get();
   blocks_.push_back({std::move(bytes), view});
   std::normal_distribution<double> normal;
   for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t c = 0; c < stride; ++c)
+    for (std::int64_t c = 0; c < view.row_stride; ++c)
       set_element(view, r, c, c < cols ? scale * normal(random_) : double{kPaddingValue});
   return view;
 }
@@ -57,6 +72,11 @@ std::span<float> Arena::vector(std::int64_t size, double scale) {
 std::span<float> Arena::output_vector(std::int64_t size, Tolerance tolerance) {
   const TensorView row = output(1, size, ElementType::F32, tolerance);
   return {static_cast<float*>(row.data), static_cast<std::size_t>(size)};
+}
+
+double* Arena::output_double(double value, Tolerance tolerance) {
+  numbers_.push_back({std::make_unique<double>(value), tolerance});
+  return numbers_.back().value.get();
 }
 
 std::span<const std::int32_t> Arena::integers(std::int64_t size, std::int32_t first,
@@ -85,6 +105,12 @@ std::string Arena::difference(const Arena& oracle) const {
       }
     }
   }
+  for (std::size_t i = 0; i < numbers_.size(); ++i) {
+    const double expected = *oracle.numbers_[i].value, found = *numbers_[i].value;
+    const Tolerance tolerance = numbers_[i].tolerance;
+    if (std::abs(found - expected) > tolerance.absolute + tolerance.relative * std::abs(expected))
+      return "expected " + std::to_string(expected) + ", found " + std::to_string(found);
+  }
   for (const Block& block : blocks_)
     for (std::int64_t r = 0; r < block.view.rows; ++r)
       for (std::int64_t c = block.view.cols; c < block.view.row_stride; ++c)
@@ -93,6 +119,16 @@ std::string Arena::difference(const Arena& oracle) const {
                                               : double{kPaddingValue}))
           return "the padding after row " + std::to_string(r) + " was written";
   return "";
+}
+
+std::vector<std::span<std::byte>> Arena::memory() {
+  std::vector<std::span<std::byte>> all;
+  for (const Block& block : blocks_)
+    all.emplace_back(block.bytes.get(), static_cast<std::size_t>(bytes_of(block.view)));
+  for (const auto& values : integers_) all.push_back(std::as_writable_bytes(std::span(*values)));
+  for (const Number& number : numbers_)
+    all.push_back(std::as_writable_bytes(std::span(number.value.get(), 1)));
+  return all;
 }
 
 }  // namespace meshplan::kernels::testing

@@ -1,4 +1,7 @@
-#include "tests/kernels/compare.h"
+#include <array>
+
+#include "kernels/reference/kernels.h"
+#include "tests/kernels/operation_cases.h"
 
 namespace meshplan::kernels::testing {
 namespace {
@@ -93,29 +96,37 @@ std::vector<Case> cases() {
   };
 }
 
-AttentionForward forward_of(const Case& c, ElementType type, Arena& arena) {
+/// Adds what rounding probabilities to bf16 costs: 2^-9 of each, at most that of the largest |v|,
+/// here about 4; of gradients, whose largest elements are near 16, the like.
+Tolerance with_rounding(Tolerance tolerance, ElementType type, double bf16_rounding) {
+  if (type == ElementType::Bf16) tolerance.absolute += bf16_rounding;
+  return tolerance;
+}
+
+AttentionForward forward_of(const Case& c, ElementType type, Arena& arena, double bf16_rounding) {
   const AttentionShape& s = c.shape;
   AttentionForward op;
   op.shape = s;
   op.q = arena.random(s.batch * s.query_len, s.heads * s.head_dim, type);
   op.k = arena.random(s.batch * c.kv_capacity, s.kv_heads * s.head_dim, type);
   op.v = arena.random(s.batch * c.kv_capacity, s.kv_heads * s.head_dim, type);
-  op.out = arena.output(s.batch * s.query_len, s.heads * s.head_dim, type, {2e-5, 2e-5});
+  op.out = arena.output(s.batch * s.query_len, s.heads * s.head_dim, type,
+                        with_rounding({2e-5, 2e-5}, type, 4 * bf16_rounding));
   op.log_sum_exp = arena.output_vector(s.batch * s.heads * s.query_len, {1e-5, 1e-5});
   return op;
 }
 
-TEST(CpuAttention, ForwardAgreesWithTheReference) {
+void attention_forward(const Expect& expect, double bf16_rounding) {
   for (const Case& c : cases())
     for (const ElementType type : {ElementType::F32, ElementType::Bf16})
-      expect_like_reference(c.what, [&](Arena& arena) { return forward_of(c, type, arena); });
+      expect(c.what, [&](Arena& arena) { return forward_of(c, type, arena, bf16_rounding); });
 }
 
-TEST(CpuAttention, BackwardAgreesWithTheReference) {
+void attention_backward(const Expect& expect, double bf16_rounding) {
   for (const Case& c : cases()) {
     for (const ElementType type : {ElementType::F32, ElementType::Bf16}) {
-      expect_like_reference(c.what, [&](Arena& arena) {
-        const AttentionForward forward = forward_of(c, type, arena);
+      expect(c.what, [&](Arena& arena) {
+        const AttentionForward forward = forward_of(c, type, arena, bf16_rounding);
         reference::Queue queue;
         reference::run(forward, queue);
         AttentionBackward op;
@@ -126,18 +137,21 @@ TEST(CpuAttention, BackwardAgreesWithTheReference) {
         op.out = forward.out;
         op.log_sum_exp = forward.log_sum_exp;
         op.dout = arena.random(forward.out.rows, forward.out.cols, type);
-        op.dq = arena.output(forward.q.rows, forward.q.cols, type, {2e-4, 1e-4});
-        op.dk = arena.output(forward.k.rows, forward.k.cols, type, {5e-4, 1e-4});
-        op.dv = arena.output(forward.v.rows, forward.v.cols, type, {5e-4, 1e-4});
+        op.dq = arena.output(forward.q.rows, forward.q.cols, type,
+                             with_rounding({2e-4, 1e-4}, type, 16 * bf16_rounding));
+        op.dk = arena.output(forward.k.rows, forward.k.cols, type,
+                             with_rounding({5e-4, 1e-4}, type, 16 * bf16_rounding));
+        op.dv = arena.output(forward.v.rows, forward.v.cols, type,
+                             with_rounding({5e-4, 1e-4}, type, 16 * bf16_rounding));
         return op;
       });
     }
   }
 }
 
-TEST(CpuAttention, MergeAgreesWithTheReference) {
+void attention_merge(const Expect& expect, double) {
   for (const ElementType type : {ElementType::F32, ElementType::Bf16}) {
-    expect_like_reference("merge", [&](Arena& arena) {
+    expect("merge", [&](Arena& arena) {
       const AttentionShape s{.batch = 2, .heads = 3, .kv_heads = 3, .head_dim = 43, .query_len = 5};
       return AttentionMerge{s, arena.random(10, 129, type), arena.vector(30),
                             arena.output(10, 129, type, {1e-6, 1e-6}),
@@ -146,5 +160,14 @@ TEST(CpuAttention, MergeAgreesWithTheReference) {
   }
 }
 
+constexpr std::array kTables = {
+    AttentionCaseTable{"attention_forward", attention_forward},
+    AttentionCaseTable{"attention_backward", attention_backward},
+    AttentionCaseTable{"attention_merge", attention_merge},
+};
+
 }  // namespace
+
+std::span<const AttentionCaseTable> attention_cases() { return kTables; }
+
 }  // namespace meshplan::kernels::testing

@@ -1,0 +1,68 @@
+// The kernels for the device, played on the host, against plain loops: the same source, index
+// arithmetic, vector accesses and order of additions; what is left for a GPU to show is that its
+// instructions, launches and libraries do what they say.
+#include <gtest/gtest.h>
+
+#include "kernels/cuda/kernels.h"
+#include "kernels/reference/kernels.h"
+#include "tests/kernels/cuda/host_device.h"
+#include "tests/kernels/operation_cases.h"
+
+namespace meshplan::kernels::testing {
+namespace {
+
+constexpr RowLayout kLayouts[] = {RowLayout::Padded, RowLayout::Aligned, RowLayout::Contiguous};
+
+/// Compares in every layout of rows, with grids too small and large enough for all the work.
+Expect expect_on_host(const cuda::QueueOptions& options = {}) {
+  return [options](const std::string& what, const Build& build) {
+    for (const RowLayout layout : kLayouts) {
+      Arena expected(17, layout);
+      const Operation oracle_op = build(expected);
+      reference::Queue oracle;
+      reference::run(oracle_op, oracle);
+      for (const int multiprocessors : {1, 1000}) {
+        Arena found(17, layout);
+        const Operation op = build(found);
+        cuda::Queue queue = host_queue(multiprocessors, options);
+        cuda::launch(queue, op);
+        ASSERT_EQ(found.difference(expected), "")
+            << what << ", " << name(op) << ", layout " << static_cast<int>(layout) << ", "
+            << multiprocessors << " multiprocessors";
+      }
+    }
+  };
+}
+
+class OnHost : public ::testing::TestWithParam<CaseTable> {};
+
+TEST_P(OnHost, AgreesWithTheReference) { GetParam().visit(expect_on_host()); }
+
+INSTANTIATE_TEST_SUITE_P(Operations, OnHost, ::testing::ValuesIn(operation_cases()),
+                         [](const auto& table) { return std::string(table.param.operation); });
+
+/// Unfused attention rounds probabilities to bf16 before they meet the values, as fused ones do.
+constexpr double kBf16Rounding = 0x1p-9;
+
+class AttentionOnHost : public ::testing::TestWithParam<AttentionCaseTable> {};
+
+TEST_P(AttentionOnHost, AgreesWithTheReference) {
+  GetParam().visit(expect_on_host(), kBf16Rounding);
+}
+
+TEST_P(AttentionOnHost, AgreesWithTheReferenceWithoutTheDecodingKernel) {
+  GetParam().visit(expect_on_host({.attention = cuda::AttentionKernel::Unfused}), kBf16Rounding);
+}
+
+TEST_P(AttentionOnHost, AgreesWithTheReferenceInBlocksOfFewScores) {
+  // 2000 bytes: some rows of the cases' scores at a time, or one where a row is longer.
+  GetParam().visit(
+      expect_on_host({.score_bytes = 2000, .attention = cuda::AttentionKernel::Unfused}),
+      kBf16Rounding);
+}
+
+INSTANTIATE_TEST_SUITE_P(Operations, AttentionOnHost, ::testing::ValuesIn(attention_cases()),
+                         [](const auto& table) { return std::string(table.param.operation); });
+
+}  // namespace
+}  // namespace meshplan::kernels::testing
