@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/execute/interpreter.h"
+#include "runtime/execute/warm_up.h"
 
 namespace meshplan::runtime {
 namespace {
@@ -47,6 +48,8 @@ RankResult run_rank(const Training& training, Device& device) {
   ModelState state = make_model_state(training, groups.here, device);
   make_rotary_tables(context);
   Interpreter interpreter(context, state);
+
+  warm_up(context);
 
   std::vector<double> losses;
   world.barrier();

@@ -11,19 +11,28 @@ constexpr auto kDp = planner::Stream::DataParallel;
 }  // namespace
 
 GradientReduction::GradientReduction(RankContext& context, ModelState& state)
-    : context_(context), state_(state) {
+    : context_(context), state_(state), tp_reduced_(state.parameters.size(), false) {
   for (const Segment& segment : state_.segments) reduced_.emplace_back(segment.buckets, false);
 }
 
 void GradientReduction::begin_step() {
   for (std::vector<bool>& segment : reduced_) segment.assign(segment.size(), false);
+  tp_reduced_.assign(tp_reduced_.size(), false);
 }
 
 void GradientReduction::reduce(int segment, int bucket) {
-  const std::vector<bool>& done = reduced_[segment];
-  if (std::find(done.begin(), done.end(), true) == done.end()) reduce_over_tp(segment);
-  reduced_[segment].at(bucket) = true;
+  if (reduced_[segment].at(bucket)) return;
+  reduced_[segment][bucket] = true;
+  const Segment& s = state_.segments[segment];
+  reduce_over_tp(segment, s.bucket(s.gradients, bucket).data());
   reduce_over_dp(segment, bucket);
+}
+
+void GradientReduction::reduce_from(int segment, const void* first) {
+  const Segment& s = state_.segments[segment];
+  for (int b = 0; b < s.buckets && s.bucket(s.gradients, b).data() >= first; ++b) {
+    reduce(segment, b);
+  }
 }
 
 void GradientReduction::reduce_the_rest() {
@@ -33,11 +42,19 @@ void GradientReduction::reduce_the_rest() {
     }
     if (state_.segments[s].tied_table) reduce_over_ends(state_.segments[s]);
   }
+  if (last_) context_.recorder.after(*last_);
+  last_.reset();
 }
 
-void GradientReduction::reduce_over_tp(int segment) {
-  for (const Parameter& p : state_.parameters) {
-    if (p.segment != segment) continue;
+/// The parameters that lie at `first` or behind it, or reach beyond it: all of their gradients are
+/// complete when those of the bucket are, because a layer is complete as a whole.
+void GradientReduction::reduce_over_tp(int segment, const void* first) {
+  for (std::size_t i = 0; i < state_.parameters.size(); ++i) {
+    const Parameter& p = state_.parameters[i];
+    const kernels::TensorView& g = p.part.gradient;
+    const auto* end = static_cast<const float*>(g.data) + (g.rows - 1) * g.row_stride + g.cols;
+    if (p.segment != segment || tp_reduced_[i] || end <= first) continue;
+    tp_reduced_[i] = true;
     const bool rows_seen = p.copies == Copies::AllRanks && context_.sequence_parallel();
     const bool heads_seen = p.copies == Copies::SameKvHeads;
     if (!rows_seen && !heads_seen) continue;
@@ -56,7 +73,7 @@ void GradientReduction::reduce_over_dp(int segment, int bucket) {
   if (dp.size() == 1) return;
   const Segment& s = state_.segments[segment];
   const std::span<float> whole = s.bucket(s.gradients, bucket);
-  context_.recorder.transferred(kDp, dp, [&] {
+  last_ = context_.recorder.transferred(kDp, dp, [&] {
     if (s.shards > 1) {
       dp.reduce_scatter(whole, s.shard(s.gradients, bucket, dp.rank()));
     } else {
@@ -71,24 +88,37 @@ void GradientReduction::reduce_over_ends(Segment& segment) {
   const std::span<float> mine =
       segment.shards > 1 ? segment.shard(segment.gradients, 0, context_.groups.dp->rank())
                          : segment.bucket(segment.gradients, 0);
-  context_.recorder.transferred(kDp, ends, [&] { ends.all_reduce(mine, Reduction::Sum); });
+  last_ = context_.recorder.transferred(kDp, ends, [&] { ends.all_reduce(mine, Reduction::Sum); });
 }
 
-void gather_parameters(RankContext& context, Segment& segment, int bucket) {
-  if (segment.shards == 1) return;
-  Communicator& dp = *context.groups.dp;
-  context.recorder.transferred(kDp, dp, [&] {
-    dp.all_gather(segment.shard(segment.values, bucket, dp.rank()),
-                  segment.bucket(segment.values, bucket));
-  });
+void ParameterGathers::gather(int segment, int bucket) {
+  const Segment& s = state_.segments[segment];
+  if (s.shards == 1) return;
+  Communicator& dp = *context_.groups.dp;
+  const std::span<float> whole = s.bucket(s.values, bucket);
+  const Moment there = context_.recorder.transferred(
+      kDp, dp, [&] { dp.all_gather(s.shard(s.values, bucket, dp.rank()), whole); });
+  under_way_[segment].push_back({whole.data(), there});
+}
+
+void ParameterGathers::use(int segment, const void* end) {
+  std::deque<Gather>& gathers = under_way_[segment];
+  std::optional<Moment> last;
+  while (!gathers.empty() && (end == nullptr || gathers.front().begin < end)) {
+    last = gathers.front().there;
+    gathers.pop_front();
+  }
+  if (last) context_.recorder.after(*last);
 }
 
 void gather_gradients(RankContext& context, Segment& segment) {
   if (segment.shards == 1) return;
   Communicator& dp = *context.groups.dp;
   for (int b = 0; b < segment.buckets; ++b) {
-    dp.all_gather(segment.shard(segment.gradients, b, dp.rank()),
-                  segment.bucket(segment.gradients, b));
+    context.recorder.exposed(planner::Term::DataParallel, dp, [&] {
+      dp.all_gather(segment.shard(segment.gradients, b, dp.rank()),
+                    segment.bucket(segment.gradients, b));
+    });
   }
 }
 

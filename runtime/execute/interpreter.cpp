@@ -25,6 +25,7 @@ Interpreter::Interpreter(RankContext& context, ModelState& state)
     : context_(context),
       state_(state),
       reduction_(context, state),
+      gathers_(context, state),
       optimizer_(context, state),
       transfers_(context),
       weight_grads_left_(context.layout().chunks(), 0) {}
@@ -33,6 +34,7 @@ double Interpreter::run_step(int step) {
   context_.step = step;
   gradients_finished_ = false;
   gradient_scale_ = 1;
+  loss_ = 0;
   reduction_.begin_step();
   std::fill(weight_grads_left_.begin(), weight_grads_left_.end(),
             context_.training.schedule.microbatches);
@@ -47,16 +49,19 @@ double Interpreter::run_step(int step) {
   }
   if (!in_flight_.empty()) throw std::logic_error("the schedule leaves micro-batches unfinished");
 
-  double sum = 0;
+  collect_losses();
+  if (context_.groups.here.tp != 0) return 0;
+  return loss_ / (static_cast<double>(context_.training.workload.global_batch) *
+                  static_cast<double>(context_.seq_len()));
+}
+
+void Interpreter::collect_losses() {
   std::vector<float> tokens(static_cast<std::size_t>(context_.tokens()));
   for (const Tensor& loss : losses_) {
-    context_.device.download(loss.data(), std::as_writable_bytes(std::span(tokens)));
-    for (const float token : tokens) sum += static_cast<double>(token);
+    context_.device.download(loss.memory(), std::as_writable_bytes(std::span(tokens)));
+    for (const float token : tokens) loss_ += static_cast<double>(token);
   }
   losses_.clear();
-  if (context_.groups.here.tp != 0) return 0;
-  return sum / (static_cast<double>(context_.training.workload.global_batch) *
-                static_cast<double>(context_.seq_len()));
 }
 
 void Interpreter::run(const Program& program, int index) {
@@ -90,22 +95,38 @@ void Interpreter::run(const Program& program, int index) {
 
 void Interpreter::forward(int chunk, int microbatch) {
   InFlight flight;
+  const int local = state_.local(chunk);
+  use_parameters(chunk, -1);
   Tensor x = chunk == 0 ? embedding_forward(context_, state_.embedding, microbatch)
                         : transfers_.take(chunk, microbatch, true);
-  const int local = state_.local(chunk);
   const std::vector<LayerParameters>& layers = state_.layers[local];
   flight.layers.resize(layers.size());
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const int layer = state_.first_layer[chunk] + static_cast<int>(l);
+    use_parameters(chunk, static_cast<int>(l));
     x = layer_forward(context_, layers[l], layer, x, microbatch, flight.layers[l]);
     keep_for_backward(context_, flight.layers[l]);
   }
+  use_parameters(chunk, static_cast<int>(layers.size()));
   if (chunk == context_.layout().chunks() - 1) {
     losses_.push_back(head_forward(context_, state_.head, x, microbatch, flight.head));
   } else {
     transfers_.give(chunk, microbatch, true, std::move(x));
   }
   in_flight_[{chunk, microbatch}] = std::move(flight);
+}
+
+/// Computing goes on with layer `layer` of the chunk; -1: what lies before the first, one beyond
+/// the last: the head.
+void Interpreter::use_parameters(int chunk, int layer) {
+  const int local = state_.local(chunk);
+  const std::vector<LayerParameters>& layers = state_.layers[local];
+  const auto next = static_cast<std::size_t>(layer + 1);
+  gathers_.use(local, next < layers.size() ? layers[next].norm1.value.data : nullptr);
+  const bool end = layer < 0 || next > layers.size();
+  if (end && state_.segments.back().tied_table) {
+    gathers_.use(static_cast<int>(state_.segments.size()) - 1, nullptr);
+  }
 }
 
 void Interpreter::backward(int chunk, int microbatch, bool split) {
@@ -120,11 +141,15 @@ void Interpreter::backward(int chunk, int microbatch, bool split) {
     gradient = transfers_.take(chunk, microbatch, false);
   }
   const std::vector<LayerParameters>& layers = state_.layers[state_.local(chunk)];
+  // Buckets go as soon as they are complete where they can run beside what is left.
+  const bool last = !split && weight_grads_left_[chunk] == 1 && context_.device.asynchronous() &&
+                    context_.layout().overlap != planner::Overlap::None;
   for (int l = static_cast<int>(layers.size()) - 1; l >= 0; --l) {
     gradient =
         layer_backward(context_, layers[l], state_.first_layer[chunk] + l,
                        std::move(flight.layers[l]), gradient, microbatch, flight.weight_gradients);
     flight.layers[l] = {};
+    if (last) reduction_.reduce_from(state_.local(chunk), layers[l].norm1.gradient.data);
   }
   if (chunk == 0) {
     embedding_backward(context_, state_.embedding, gradient, microbatch);
@@ -162,12 +187,13 @@ void Interpreter::gradient_reduce(int chunk, int bucket) {
 }
 
 void Interpreter::parameter_gather(int chunk, int bucket) {
-  Segment& segment = state_.segments[state_.local(chunk)];
+  const int local = state_.local(chunk);
+  const Segment& segment = state_.segments[local];
   const int gathers = context_.training.schedule.chunks[chunk].gather_buckets;
   // Gathers go from the front of the segment, where the first layers lie; bucket 0 is its end.
   const auto edge = [&](int b) { return segment.buckets - segment.buckets * b / gathers; };
   for (int b = edge(bucket) - 1; b >= edge(bucket + 1); --b) {
-    gather_parameters(context_, segment, b);
+    gathers_.gather(local, b);
   }
 }
 
@@ -183,17 +209,18 @@ void Interpreter::optimizer_sync() {
   const double norm = optimizer_.global_norm();
   const double most = context_.training.options.clip_norm;
   gradient_scale_ = static_cast<float>(norm > most ? most / norm : 1.0);
+  collect_losses();  // the host has just waited for the device
 }
 
 void Interpreter::optimizer_step() {
   finish_gradients();
   optimizer_.step(context_.step + 1, gradient_scale_);
-  for (Segment& segment : state_.segments) {
-    const auto s = static_cast<std::size_t>(&segment - state_.segments.data());
+  for (std::size_t s = 0; s < state_.segments.size(); ++s) {
+    const Segment& segment = state_.segments[s];
     const bool listed = !segment.tied_table &&
                         context_.training.schedule.chunks[state_.chunks[s]].gather_buckets > 0;
     if (listed) continue;  // gathered by ParameterGather of the next step
-    for (int b = segment.buckets - 1; b >= 0; --b) gather_parameters(context_, segment, b);
+    for (int b = segment.buckets - 1; b >= 0; --b) gathers_.gather(static_cast<int>(s), b);
   }
 }
 

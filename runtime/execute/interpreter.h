@@ -41,21 +41,25 @@ class Interpreter {
   void forward(int chunk, int microbatch);
   void backward(int chunk, int microbatch, bool split);
   void weight_grad(int chunk, int microbatch);
+  void use_parameters(int chunk, int layer);
   void gradient_reduce(int chunk, int bucket);
   void parameter_gather(int chunk, int bucket);
   void finish_gradients();
   void optimizer_sync();
   void optimizer_step();
 
+  void collect_losses();
   void capture();
 
   RankContext& context_;
   ModelState& state_;
   GradientReduction reduction_;
+  ParameterGathers gathers_;
   OptimizerState optimizer_;
   PipelineTransfers transfers_;
   std::map<Key, InFlight> in_flight_;
-  std::vector<Tensor> losses_;
+  std::vector<Tensor> losses_;          ///< of micro-batches, not yet counted
+  double loss_ = 0;                     ///< their sum, of this step
   std::vector<int> weight_grads_left_;  ///< by chunk of the model, in this step
   bool gradients_finished_ = false;
   float gradient_scale_ = 1;
