@@ -21,6 +21,7 @@ using Action = std::function<int()>;
 void add_plan(CLI::App& app, Action& action);
 void add_predict(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
 void add_profile(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);

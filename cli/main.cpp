@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
   cli::add_plan(app, action);
   cli::add_predict(app, action);
   cli::add_explain(app, action);
+  cli::add_export(app, action);
   cli::add_run(app, action);
   cli::add_profile(app, action);
   cli::add_evaluate(app, action);

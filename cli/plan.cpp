@@ -1,11 +1,14 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/plan_report.h"
 #include "cli/problem_options.h"
 #include "cli/terminal.h"
+#include "planner/export/data_parallel.h"
+#include "planner/export/framework_rules.h"
 #include "planner/layout/layout_text.h"
 #include "planner/plan_json.h"
 #include "planner/search/search.h"
@@ -21,7 +24,7 @@ using planner::Objective;
 
 struct Options {
   ProblemOptions problem;
-  std::string top = "10", objective = "throughput", fixed, out;
+  std::string top = "10", objective = "throughput", fixed, runs_on, out;
   bool as_json = false;
 };
 
@@ -35,6 +38,30 @@ Objective objective_from(const std::string& text) {
                              "'" + text + "'" + profiles::did_you_mean(text, known));
 }
 
+/// `--for`: the rules of one framework as a search asks them.
+class FrameworkFilter {
+ public:
+  FrameworkFilter(const std::string& name, const profiles::DataFiles& files,
+                  const planner::Problem& problem)
+      : rules_(files), framework_(rules_.at(name, "--for")), judge_(framework_, problem) {
+    if (!framework_.training) {
+      throw profiles::InputError("--for", "a framework that trains", framework_.full_name());
+    }
+  }
+  FrameworkFilter(const FrameworkFilter&) = delete;
+  FrameworkFilter& operator=(const FrameworkFilter&) = delete;
+  /// Asks this filter, which must live as long.
+  planner::RefusingRule rule() {
+    return [this](const planner::Layout& layout) { return judge_.broken_rule(layout); };
+  }
+  [[nodiscard]] const planner::TargetFramework& framework() const { return framework_; }
+
+ private:
+  planner::FrameworkRules rules_;
+  const planner::TargetFramework& framework_;
+  planner::FrameworkJudge judge_;
+};
+
 int run(const Options& options) {
   const profiles::DataFiles files = data_files(options.problem);
   const planner::Problem problem = problem_from(options.problem, files);
@@ -43,6 +70,11 @@ int run(const Options& options) {
   search.top = count_flag(options.top, "--top");
   search.objective = objective_from(options.objective);
   if (!options.fixed.empty()) search.fixed = planner::read_layout_text(options.fixed, "--fix");
+  std::optional<FrameworkFilter> filter;
+  if (!options.runs_on.empty()) {
+    filter.emplace(options.runs_on, files, problem);
+    search.refusing_rule = filter->rule();
+  }
   search.progress = [&](const planner::SearchReport& report) {
     progress.show(profiles::with_thousands(report.simulated) + " of " +
                   profiles::with_thousands(report.feasible) + " layouts simulated");
@@ -58,6 +90,10 @@ int run(const Options& options) {
     std::string text = question_text(problem) + "\n" + plans_text(problem, result);
     if (!result.plans.empty()) text += "\n" + plan_text(problem, result.plans.front());
     std::fputs(text.c_str(), stdout);
+  }
+  if (filter && filter->framework().name == "dataparallel" && !result.plans.empty()) {
+    const std::string advice = single_process_advice(problem, result.plans.front().layout);
+    std::fprintf(stderr, "meshplan: advice: %s\n", advice.c_str());
   }
   return result.plans.empty() ? kAnswerIsNo : kDone;
 }
@@ -75,6 +111,11 @@ void add_plan(CLI::App& app, Action& action) {
       ->type_name("O");
   command->add_option("--fix", options->fixed, "what every layout must have, e.g. tp8,pp4")
       ->type_name("L");
+  command
+      ->add_option("--for", options->runs_on,
+                   "search only what this framework runs: megatron, deepspeed, torchtitan, fsdp, "
+                   "pipelining, gpipe")
+      ->type_name("F");
   command->add_option("--out", options->out, "write the answer to a plan file")->type_name("FILE");
   command->add_flag("--json", options->as_json, "one JSON document on standard output");
   command->callback([options, &action] { action = [options] { return run(*options); }; });

@@ -63,13 +63,17 @@ profiles::DataFiles data_files(const ProblemOptions& options) {
 }
 
 planner::Problem problem_from(const ProblemOptions& options, const profiles::DataFiles& files) {
-  if (options.model.empty()) {
+  if (options.model.empty() && options.model_config.empty()) {
     throw InputError("--model", "a preset or a config.json", "nothing");
   }
   if (options.cluster.empty())
     throw InputError("--cluster", "a cluster such as dgx-h100:16", "nothing");
   planner::Problem problem;
-  const planner::NamedConfig found = planner::find_config(options.model, files);
+  const planner::NamedConfig found =
+      options.model.empty()
+          ? planner::NamedConfig{"from flags",
+                                 profiles::JsonNode::parse(options.model_config, "the flags")}
+          : planner::find_config(options.model, files);
   problem.model = planner::read_config(found.config, found.name);
   problem.model_config = found.config.raw().dump();
   problem.cluster = profiles::load_cluster(options.cluster, files);

@@ -12,6 +12,7 @@ namespace meshplan::cli {
 /// problem_from.
 struct ProblemOptions {
   std::string model, cluster;
+  std::string model_config;  ///< the text of a config.json, where no model is named
   std::string seq_len, global_batch, dtype = "bf16", optimizer = "adam";
   std::string framework;
   std::string attention;       ///< "", "flash", "unfused"

@@ -17,7 +17,7 @@ except ImportError:
     sys.exit(77)
 
 # Folders of profiles/data whose files carry a schema; models are Hugging Face's config.json.
-SHIPPED = ["clusters", "collectives", "devices", "frameworks", "profiles"]
+SHIPPED = ["clusters", "collectives", "devices", "frameworks", "profiles", "rules"]
 # Fuzzers' seeds that are whole documents of a schema.
 SEEDS = ["cluster", "device", "device_profile", "framework", "measurement", "nccl_constants", "plan",
          "runs"]

@@ -1,0 +1,175 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/problem_options.h"
+#include "planner/export/data_parallel.h"
+#include "planner/export/launch.h"
+#include "planner/export/nearest_plan.h"
+#include "planner/layout/layout_text.h"
+#include "planner/layout/legality.h"
+#include "planner/plan_json.h"
+#include "profiles/atomic_file.h"
+#include "profiles/input_error.h"
+#include "profiles/json_node.h"
+#include "profiles/number_format.h"
+
+namespace meshplan::cli {
+namespace {
+
+using planner::Problem;
+using planner::TargetFramework;
+using profiles::JsonNode;
+
+struct Options {
+  std::string plan_file, framework, plan_number = "0", out;
+  std::string profiles;
+};
+
+/// "step 32.1 s (80% interval 30.1 s to 34.2 s), 130,652 tokens/s, MFU 49.7%, 76.1 GB of 84.9 GB"
+std::string prediction_note(const JsonNode& plan) {
+  const auto prediction = plan.find_value("prediction");
+  if (!prediction) return "not stated in the plan";
+  const auto number = [&](const JsonNode& node, const char* key) -> std::optional<double> {
+    const auto value = node.find_value(key);
+    return value ? std::optional(value->number()) : std::nullopt;
+  };
+  std::string out;
+  const auto add = [&](const std::string& part) { out += (out.empty() ? "" : ", ") + part; };
+  const auto seconds = [](double value) { return profiles::human(profiles::Seconds{value}); };
+  if (const auto step = number(*prediction, "step_seconds")) {
+    const auto low = number(*prediction, "step_seconds_low");
+    const auto high = number(*prediction, "step_seconds_high");
+    add("step " + seconds(*step));
+    if (low && high) {
+      out += fmt::format(" (80% interval {} to {})", seconds(*low), seconds(*high));
+    }
+  }
+  if (const auto ttft = number(*prediction, "ttft_seconds")) add("TTFT " + seconds(*ttft));
+  if (const auto tpot = number(*prediction, "tpot_seconds")) add("TPOT " + seconds(*tpot));
+  if (const auto rate = number(*prediction, "tokens_per_second")) {
+    add(profiles::with_thousands(static_cast<std::int64_t>(*rate)) + " tokens/s");
+  }
+  if (const auto mfu = number(*prediction, "mfu")) add(fmt::format("MFU {:.1f}%", 100 * *mfu));
+  if (const auto memory = prediction->find_value("memory")) {
+    const auto peak = number(*memory, "peak_bytes");
+    const auto capacity = number(*memory, "capacity_bytes");
+    const auto bytes = [](double value) {
+      return profiles::human(profiles::Bytes{static_cast<std::int64_t>(value)});
+    };
+    if (peak && capacity) add(fmt::format("{} of {} a device", bytes(*peak), bytes(*capacity)));
+  }
+  return out;
+}
+
+std::string workload_note(const planner::Workload& workload) {
+  if (workload.kind == planner::Workload::Kind::Inference) {
+    return fmt::format("prompts of {} tokens, outputs of {}, {}",
+                       profiles::with_thousands(workload.prompt),
+                       profiles::with_thousands(workload.output), name(workload.data_type));
+  }
+  return fmt::format("{} sequences of {} tokens a step, {}, {}",
+                     profiles::with_thousands(workload.global_batch),
+                     profiles::with_thousands(workload.seq_len), name(workload.data_type),
+                     name(workload.optimizer));
+}
+
+std::vector<std::string> notes(const TargetFramework& framework, const Problem& problem,
+                               const planner::Layout& layout, const JsonNode& plan) {
+  const bool training = problem.workload.kind == planner::Workload::Kind::Training;
+  const profiles::Cluster& cluster = problem.cluster;
+  return {framework.full_name() + ", written by meshplan " MESHPLAN_VERSION,
+          fmt::format("{} on {}, {} x {} {}", problem.model.name, cluster.name, cluster.nodes,
+                      cluster.devices_used_per_node, cluster.device.id),
+          workload_note(problem.workload), "layout: " + text(layout, training),
+          "predicted: " + prediction_note(plan)};
+}
+
+/// One line: the rule, its words, and what would run instead.
+std::string refusal(const TargetFramework& framework, const Problem& problem,
+                    const planner::Layout& layout, const std::vector<planner::BrokenRule>& broken) {
+  const bool training = problem.workload.kind == planner::Workload::Kind::Training;
+  std::string out = fmt::format("{} cannot run {}", framework.full_name(), text(layout, training));
+  const bool other_work = training != framework.training;
+  for (const planner::BrokenRule& rule : broken) {
+    // Of a plan for other work only that is worth saying.
+    if (other_work && &rule != &broken.front()) break;
+    out += fmt::format("{} [{}] {}", &rule == &broken.front() ? ":" : ";", rule.id, rule.what);
+  }
+  const auto nearest = planner::nearest_plan(framework, problem, layout);
+  if (!nearest) return out + "; it runs no plan of this problem";
+  out += "; the nearest plan it can run is " + text(nearest->layout, training);
+  if (nearest->step) out += ", " + profiles::human(*nearest->step) + " a step";
+  return out;
+}
+
+int run(const Options& options) {
+  if (options.plan_file.empty()) {
+    throw profiles::InputError("export", "a plan file, as 'plan --out' writes it", "nothing");
+  }
+  if (options.framework.empty()) {
+    throw profiles::InputError("--to", "a framework such as megatron", "nothing");
+  }
+  const profiles::DataFiles files(profiles::profile_directories(options.profiles));
+  const planner::FrameworkRules rules(files);
+  const TargetFramework& framework = rules.at(options.framework, "--to");
+  const JsonNode document = JsonNode::read_file(options.plan_file);
+  const planner::PlanFile file = planner::read_plan(document, files);
+  const int at = options.plan_number == "0" ? 0 : count_flag(options.plan_number, "--plan");
+  if (at >= static_cast<int>(file.layouts.size())) {
+    throw profiles::InputError("--plan",
+                               "a plan from 0 to " + std::to_string(file.layouts.size() - 1),
+                               options.plan_number);
+  }
+  const Problem& problem = file.problem;
+  const planner::Layout& layout = file.layouts[static_cast<std::size_t>(at)];
+  const auto illegal =
+      planner::violations(layout, problem.model, problem.workload, problem.cluster.devices());
+  if (!illegal.empty()) throw profiles::InputError(options.plan_file, illegal.front().what);
+  planner::FrameworkJudge judge(framework, problem);
+  const auto broken = judge.broken_rules(layout);
+  if (!broken.empty()) {
+    std::fprintf(stderr, "meshplan: %s\n", refusal(framework, problem, layout, broken).c_str());
+    return kAnswerIsNo;
+  }
+  const JsonNode plan = document.at("plans").elements()[static_cast<std::size_t>(at)];
+  planner::LaunchPlan launch{problem, layout, notes(framework, problem, layout, plan)};
+  if (framework.name == "dataparallel") {
+    launch.notes.push_back(single_process_advice(problem, layout));
+    std::fprintf(stderr, "meshplan: advice: %s\n", launch.notes.back().c_str());
+  }
+  const std::string text = launch_text(framework, launch);
+  if (options.out.empty()) {
+    std::fputs(text.c_str(), stdout);
+  } else {
+    profiles::write_atomically(options.out, text);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Action& action) {
+  auto* command =
+      app.add_subcommand("export", "A launch configuration of a plan, as a framework takes it");
+  auto options = std::make_shared<Options>();
+  command->add_option("plan", options->plan_file, "a plan file, as 'plan --out' writes it")
+      ->type_name("plan.json");
+  command
+      ->add_option("--to", options->framework,
+                   "megatron, deepspeed, torchtitan, fsdp, pipelining, gpipe, vllm, tensorrt-llm "
+                   "or tgi")
+      ->type_name("F");
+  command->add_option("--plan", options->plan_number, "which plan of the file (0)")->type_name("N");
+  command->add_option("--out", options->out, "write it to a file instead of standard output")
+      ->type_name("FILE");
+  command
+      ->add_option("--profiles", options->profiles,
+                   "directory with presets, profiles and rules of your own")
+      ->type_name("DIR");
+  command->callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace meshplan::cli

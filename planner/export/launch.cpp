@@ -1,0 +1,73 @@
+#include "planner/export/launch.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "planner/export/canonical_layout.h"
+#include "planner/export/framework_format.h"
+#include "planner/layout/layout_text.h"
+#include "planner/layout/stage_split.h"
+
+namespace meshplan::planner {
+namespace {
+
+/// The one place that knows all formats; as profiles/data/rules names the frameworks.
+const std::array<const FrameworkFormat*, 10>& formats() {
+  static const std::array<const FrameworkFormat*, 10> kFormats = {
+      &kMegatronFormat,    &kDeepSpeedFormat, &kTorchTitanFormat,   &kFsdpFormat,
+      &kPipeliningFormat,  &kGPipeFormat,     &kDataParallelFormat, &kVllmFormat,
+      &kTensorRtLlmFormat, &kTgiFormat};
+  return kFormats;
+}
+
+const FrameworkFormat& format_of(const TargetFramework& framework) {
+  const auto at = std::find_if(formats().begin(), formats().end(),
+                               [&](const auto* f) { return f->name == framework.name; });
+  if (at == formats().end()) {
+    throw std::logic_error("no format for the framework " + framework.name);
+  }
+  return **at;
+}
+
+}  // namespace
+
+std::string launch_text(const TargetFramework& framework, const LaunchPlan& plan) {
+  const FrameworkFormat& format = format_of(framework);
+  std::string out = format.write(plan);
+  const Transformer& model = plan.problem.model;
+  const Layout read = format.read(out, plan.problem, framework.name);
+  if (canonical(read, model) != canonical(plan.layout, model)) {
+    throw std::logic_error("the " + framework.title + " configuration of " + text(plan.layout) +
+                           " reads back as " + text(read));
+  }
+  return out;
+}
+
+Layout layout_from_launch(const TargetFramework& framework, std::string_view text,
+                          const Problem& problem, const std::string& where) {
+  return format_of(framework).read(text, problem, where);
+}
+
+std::vector<std::string> launch_keys(const TargetFramework& framework, std::string_view text,
+                                     const std::string& where) {
+  return format_of(framework).keys(text, where);
+}
+
+std::string comment_lines(const LaunchPlan& plan, std::string_view mark) {
+  std::string out;
+  for (const std::string& note : plan.notes) out += std::string(mark) + note + "\n";
+  return out;
+}
+
+LaunchNodes launch_nodes(const LaunchPlan& plan) {
+  const int world = plan.layout.devices();
+  const int per_node = std::min(world, plan.problem.cluster.devices_used_per_node);
+  return {world / per_node, per_node};
+}
+
+std::vector<int> layers_of_chunks(const LaunchPlan& plan) {
+  return stage_split(plan.layout, plan.problem.model);
+}
+
+}  // namespace meshplan::planner
