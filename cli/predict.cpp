@@ -8,6 +8,7 @@
 
 #include "cli/collective_report.h"
 #include "cli/command.h"
+#include "cli/megatron_question.h"
 #include "cli/plan_report.h"
 #include "cli/problem_options.h"
 #include "cli/terminal.h"
@@ -26,7 +27,7 @@ namespace {
 
 struct Options {
   ProblemOptions problem;
-  std::string plan_file, plan_number = "0", layout, out, trace;
+  std::string plan_file, plan_number = "0", layout, megatron, out, trace;
   CollectiveQuestion collective;
   bool as_json = false, gantt = false;
 };
@@ -56,6 +57,13 @@ Question question_from(const Options& options) {
                    options.plan_file.c_str(), file.problem.profile.name.c_str());
     }
     return {std::move(file.problem), file.layouts[static_cast<std::size_t>(at)]};
+  }
+  if (!options.megatron.empty()) {
+    if (!options.layout.empty()) {
+      throw profiles::InputError("predict", "--layout or --from-megatron", "both");
+    }
+    MegatronQuestion asked = question_from_megatron(options.megatron, options.problem, files);
+    return {std::move(asked.problem), std::move(asked.layout)};
   }
   if (options.layout.empty()) {
     throw profiles::InputError("--layout", "a layout such as tp8,pp4,dp4,mbs1", "nothing");
@@ -142,6 +150,10 @@ void add_predict(CLI::App& app, Action& action) {
   add_problem_options(*command, options->problem);
   command->add_option("--layout", options->layout, "e.g. tp8,pp8,dp4,mbs1,vpp3,sp,zero1")
       ->type_name("L");
+  command
+      ->add_option("--from-megatron", options->megatron,
+                   "the flags of a Megatron-LM run, in quotes, instead of --layout")
+      ->type_name("FLAGS");
   command
       ->add_option("--collective", options->collective.operation,
                    "predict one collective instead: all_reduce, all_gather, ...")

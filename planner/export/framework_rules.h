@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "planner/export/condition.h"
+#include "planner/export/message.h"
 #include "planner/problem.h"
 #include "profiles/data_files.h"
 #include "profiles/json_node.h"

@@ -5,6 +5,7 @@
 #include "planner/export/canonical_layout.h"
 #include "planner/export/framework_format.h"
 #include "planner/export/megatron_flags.h"
+#include "planner/export/megatron_layout_string.h"
 #include "planner/export/megatron_model.h"
 #include "planner/export/shell_script.h"
 #include "planner/layout/layout_text.h"
@@ -124,6 +125,7 @@ std::string write(const LaunchPlan& plan) {
   add_megatron_model(plan.problem.model, command);
   command.flag("--mock-data");
   command.flag("--train-iters", 20);
+  command.flag("--eval-iters", 0);
   command.flag("--lr", std::string("1.0e-4"));
   command.raw("\"$@\"");
   return out + command.text();

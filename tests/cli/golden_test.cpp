@@ -81,8 +81,8 @@ class Page {
     return line.starts_with(kPrompt) || (markdown_ && line.starts_with("```"));
   }
 
-  static std::vector<std::string> run(const std::string& command) {
-    const Outcome outcome = run_meshplan(words(command));
+  [[nodiscard]] std::vector<std::string> run(const std::string& command) const {
+    const Outcome outcome = run_meshplan(words(command), {.folder = folder_.path()});
     std::vector<std::string> out;
     std::istringstream text(outcome.out + outcome.err);
     for (std::string line; std::getline(text, line);) out.push_back(line);
@@ -96,6 +96,7 @@ class Page {
     return out;
   }
 
+  ScratchFolder folder_;  ///< examples of a page may read the files of earlier ones
   fs::path file_;
   bool markdown_;
   std::vector<std::string> lines_;

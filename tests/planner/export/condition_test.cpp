@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "planner/export/message.h"
 #include "profiles/input_error.h"
 #include "tests/planner/export/export_problem.h"
 

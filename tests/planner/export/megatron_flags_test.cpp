@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "planner/export/megatron_layout_string.h"
 #include "planner/export/megatron_model.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/config.h"

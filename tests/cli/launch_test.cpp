@@ -1,0 +1,135 @@
+// From a model to a launch file, and from flags to a prediction.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/command.h"
+
+namespace {
+
+using namespace meshplan::cli_test;
+using nlohmann::json;
+
+const std::string kQuestion =
+    "--model gpt2 --cluster dgx-h100:1/4 --seq-len 1024 --global-batch 16 ";
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// plan.json of one layout in `folder`.
+void predict(const ScratchFolder& folder, const std::string& layout) {
+  const Outcome made =
+      run_meshplan(words("predict " + kQuestion + "--layout " + layout + " --out plan.json"),
+                   {.folder = folder.path()});
+  ASSERT_EQ(made.code, 0) << made.err;
+}
+
+Outcome exported(const ScratchFolder& folder, const std::string& arguments) {
+  return run_meshplan(words("export plan.json " + arguments), {.folder = folder.path()});
+}
+
+TEST(Export, WritesToStandardOutputOrAFile) {
+  const ScratchFolder folder;
+  predict(folder, "tp2,pp2,dp1,mbs1,sp");
+  const Outcome shown = exported(folder, "--to megatron");
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_TRUE(holds(shown.out, "--tensor-model-parallel-size 2"));
+  EXPECT_TRUE(holds(shown.out, "# layout: tp2,pp2,dp1,mbs1,sp\n"));
+  EXPECT_TRUE(holds(shown.out, "# predicted: step "));
+  const Outcome filed = exported(folder, "--to megatron --out launch.sh");
+  EXPECT_EQ(filed.code, 0) << filed.err;
+  EXPECT_EQ(filed.out, "");
+  EXPECT_EQ(text_of(folder.path() / "launch.sh"), shown.out);
+  EXPECT_EQ(folder.files(), (std::vector<std::string>{"launch.sh", "plan.json"}));
+}
+
+TEST(Export, RefusesWithRuleAndNearestPlan) {
+  const ScratchFolder folder;
+  predict(folder, "tp1,pp2,dp2,mbs1,zero2");
+  const Outcome refused = exported(folder, "--to deepspeed --out ds.json");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_EQ(refused.out, "");
+  EXPECT_TRUE(holds(refused.err, "[deepspeed.zero_pipeline] ZeRO-2 and ZeRO-3 are incompatible"))
+      << refused.err;
+  EXPECT_TRUE(holds(refused.err, "the nearest plan it can run is tp1,pp2,dp2,mbs1"));
+  EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1);
+  EXPECT_EQ(folder.files(), std::vector<std::string>{"plan.json"});
+}
+
+TEST(Export, BadUsageIsTwo) {
+  const ScratchFolder folder;
+  predict(folder, "tp1,pp1,dp4,mbs1");
+  for (const char* arguments :
+       {"", "--to megatorn", "--to megatron --plan 7", "--to megatron --plan x",
+        "--to megatron --out no/such/folder/x.sh"}) {
+    EXPECT_EQ(exported(folder, arguments).code, 2) << arguments;
+  }
+  EXPECT_TRUE(holds(exported(folder, "--to megatorn").err, "did you mean 'megatron'"));
+  EXPECT_EQ(run_meshplan(words("export --to megatron")).code, 2);
+  EXPECT_EQ(run_meshplan(words("export no_such_plan.json --to megatron")).code, 2);
+}
+
+TEST(Export, AdvisesAgainstOneProcess) {
+  const ScratchFolder folder;
+  predict(folder, "tp1,pp1,dp4,mbs1");
+  const Outcome advised = exported(folder, "--to dataparallel");
+  EXPECT_EQ(advised.code, 0);
+  EXPECT_TRUE(holds(advised.err, "advice: nn.DataParallel is one process")) << advised.err;
+  EXPECT_TRUE(holds(advised.out, "device_ids=[0, 1, 2, 3]"));
+}
+
+TEST(PlanFor, KeepsTheRulesAndCountsThem) {
+  const Outcome planned = run_meshplan(words("plan " + kQuestion + "--for fsdp --json --top 3"));
+  ASSERT_EQ(planned.code, 0) << planned.err;
+  const json document = json::parse(planned.out);
+  for (const json& plan : document.at("plans")) {
+    const auto layout = plan.at("layout").get<std::string>();
+    EXPECT_TRUE(layout.starts_with("tp1,pp1,dp4,")) << layout;
+    EXPECT_TRUE(holds(layout, "zero")) << layout;
+  }
+  EXPECT_TRUE(document.at("search").at("rejected").contains("fsdp.pipeline"));
+  EXPECT_EQ(run_meshplan(words("plan " + kQuestion + "--for vllm")).code, 2);
+  EXPECT_EQ(run_meshplan(words("plan " + kQuestion + "--for nothing")).code, 2);
+}
+
+TEST(FromMegatron, IsTheLayoutItMeans) {
+  const std::string flags =
+      "--tensor-model-parallel-size 2 --sequence-parallel --use-distributed-optimizer "
+      "--micro-batch-size 2 --global-batch-size 16 --seq-length 1024 --lr 1e-4";
+  const Outcome read =
+      run_meshplan(words("predict --model gpt2 --cluster dgx-h100:1/4 --json "
+                         "--from-megatron '" +
+                         flags + "'"));
+  ASSERT_EQ(read.code, 0) << read.err;
+  EXPECT_EQ(json::parse(read.out).at("plans").at(0).at("layout"), "tp2,pp1,dp2,mbs2,sp,zero1");
+  EXPECT_TRUE(holds(read.err, "--lr"));
+  // The same flags with a contradiction, another batch, or a layout beside them.
+  for (const std::string& more :
+       {std::string("--from-megatron '" + flags + " --tp-comm-overlap --overlap-param-gather'"),
+        "--global-batch 8 --from-megatron '" + flags + "'",
+        "--layout tp1,pp1,dp4 --from-megatron '" + flags + "'",
+        "--from-megatron '" + flags + " --num-layers 13'", std::string("--from-megatron '8'")}) {
+    EXPECT_EQ(run_meshplan(words("predict --model gpt2 --cluster dgx-h100:1/4 " + more)).code, 2)
+        << more;
+  }
+}
+
+TEST(FromMegatron, ReadsWhatExportWrites) {
+  const ScratchFolder folder;
+  predict(folder, "tp2,pp2,dp1,mbs1,sp,recompute=full");
+  const std::string script = exported(folder, "--to megatron").out;
+  const std::size_t begin = script.find("pretrain_gpt.py");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string flags = script.substr(begin, script.find("\"$@\"") - begin);
+  const Outcome read =
+      run_meshplan({"predict", "--cluster", "dgx-h100:1/4", "--json", "--from-megatron", flags});
+  ASSERT_EQ(read.code, 0) << read.err;
+  const json document = json::parse(read.out);
+  EXPECT_EQ(document.at("plans").at(0).at("layout"), "tp2,pp2,dp1,mbs1,sp,recompute=full");
+  // The model comes back as well: GPT-2's 124 million parameters.
+  EXPECT_EQ(document.at("model").at("parameters"), 124'439'808);
+}
+
+}  // namespace
