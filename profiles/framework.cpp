@@ -5,8 +5,8 @@ namespace {
 
 void read_into(Framework& out, const JsonNode& file) {
   file.require_schema("framework");
-  file.refuse_unknown_keys(
-      {"schema", "name", "source", "states", "loss", "allocator", "time", "spread", "activations"});
+  file.refuse_unknown_keys({"schema", "name", "source", "states", "loss", "allocator", "time",
+                            "spread", "activations", "stalls"});
   if (const auto node = file.find_value("spread")) out.spread = node->positive_number();
   const auto real = [](const JsonNode& group, std::string_view key, double& value) {
     if (const auto node = group.find_value(key)) {
@@ -29,7 +29,7 @@ void read_into(Framework& out, const JsonNode& file) {
     states->refuse_unknown_keys({"weight_bytes", "gradient_bytes", "backward_gradient_bytes",
                                  "master_bytes", "moment_bytes", "gathered_bytes",
                                  "reduced_gradient_bytes", "reduction_bytes", "prefetched_units",
-                                 "accumulation_bytes", "step_bytes"});
+                                 "accumulation_bytes", "step_bytes", "whole_step_bytes"});
     real(*states, "weight_bytes", out.weight_bytes);
     real(*states, "gradient_bytes", out.gradient_bytes);
     real(*states, "backward_gradient_bytes", out.backward_gradient_bytes);
@@ -41,9 +41,12 @@ void read_into(Framework& out, const JsonNode& file) {
     real(*states, "prefetched_units", out.prefetched_units);
     real(*states, "accumulation_bytes", out.accumulation_bytes);
     real(*states, "step_bytes", out.step_bytes);
+    real(*states, "whole_step_bytes", out.whole_step_bytes);
   }
   if (const auto saved = file.find("activations")) {
-    saved->refuse_unknown_keys({"norm_saved_bytes", "unfused_gate", "recompute_by_recipe"});
+    saved->refuse_unknown_keys(
+        {"norm_saved_bytes", "unfused_gate", "recompute_by_recipe", "side_stream_bytes"});
+    real(*saved, "side_stream_bytes", out.side_stream_bytes);
     real(*saved, "norm_saved_bytes", out.norm_saved_bytes);
     flag(*saved, "unfused_gate", out.unfused_gate);
     flag(*saved, "recompute_by_recipe", out.recompute_by_recipe);
@@ -57,7 +60,10 @@ void read_into(Framework& out, const JsonNode& file) {
   }
   if (const auto allocator = file.find("allocator")) {
     allocator->refuse_unknown_keys({"fragmentation", "context_bytes", "communicator_bytes",
-                                    "workspace_bytes", "reports_allocated"});
+                                    "workspace_bytes", "reports_allocated", "retry_fill",
+                                    "retry_seconds"});
+    real(*allocator, "retry_fill", out.retry_fill);
+    time(*allocator, "retry_seconds", out.retry);
     real(*allocator, "fragmentation", out.fragmentation);
     flag(*allocator, "reports_allocated", out.reports_allocated);
     size(*allocator, "context_bytes", out.context);
@@ -65,12 +71,26 @@ void read_into(Framework& out, const JsonNode& file) {
     size(*allocator, "workspace_bytes", out.workspace);
   }
   if (const auto node = file.find("time")) {
-    node->refuse_unknown_keys(
-        {"flash_attention", "flash2", "attention_slowdown", "dropout", "pipelined_tp_step_seconds",
-         "network_call_seconds", "gathers_by_tensor", "cuts_stages_by_cost", "elementwise_passes",
-         "kernel_launch_seconds", "step_overhead_seconds", "kernels_per_operator", "overlap_grad",
-         "overlap_param", "overlap_tp", "overlap_p2p", "sequence_parallel_async",
-         "tp_overlap_fraction", "gather_efficiency"});
+    node->refuse_unknown_keys({"flash_attention",
+                               "flash2",
+                               "attention_slowdown",
+                               "dropout",
+                               "pipelined_tp_step_seconds",
+                               "network_call_seconds",
+                               "gathers_by_tensor",
+                               "cuts_stages_by_cost",
+                               "elementwise_passes",
+                               "kernel_launch_seconds",
+                               "step_overhead_seconds",
+                               "kernels_per_operator",
+                               "overlap_grad",
+                               "overlap_whole_grad",
+                               "overlap_param",
+                               "overlap_tp",
+                               "overlap_p2p",
+                               "sequence_parallel_async",
+                               "tp_overlap_fraction",
+                               "gather_efficiency"});
     flag(*node, "flash_attention", out.flash_attention);
     flag(*node, "flash2", out.flash2);
     real(*node, "attention_slowdown", out.attention_slowdown);
@@ -86,12 +106,19 @@ void read_into(Framework& out, const JsonNode& file) {
       out.kernels_per_operator = count->count();
     }
     flag(*node, "overlap_grad", out.overlap_grad);
+    flag(*node, "overlap_whole_grad", out.overlap_whole_grad);
     flag(*node, "overlap_param", out.overlap_param);
     flag(*node, "overlap_tp", out.overlap_tp);
     flag(*node, "overlap_p2p", out.overlap_p2p);
     flag(*node, "sequence_parallel_async", out.sequence_parallel_async);
     real(*node, "tp_overlap_fraction", out.tp_overlap_fraction);
     real(*node, "gather_efficiency", out.gather_efficiency);
+  }
+  if (const auto node = file.find("stalls")) {
+    node->refuse_unknown_keys({"ranks", "transfer_seconds", "all_reduce_bytes_per_second"});
+    out.stalled_ranks = node->at("ranks").count();
+    time(*node, "transfer_seconds", out.stalled_transfer);
+    out.stalled_all_reduce = {node->at("all_reduce_bytes_per_second").positive_number()};
   }
 }
 

@@ -32,6 +32,7 @@ struct Framework {
   // What a micro-batch and a step move besides, bytes per parameter (docs/cost-model.md).
   double accumulation_bytes = 6;  ///< adding a weight gradient to its buffer, beyond writing it
   double step_bytes = 20;         ///< once a step: zeroing, norm, clipping, scaling of gradients
+  double whole_step_bytes = 0;    ///< the same, of gradients that ZeRO-1 leaves whole on each rank
 
   // The last stage.
   double loss_bytes_per_logit = 6;     ///< peak of logits and loss together
@@ -39,6 +40,9 @@ struct Framework {
   bool recompute_by_recipe = false;    ///< recipes choose recomputation model by model
   double norm_saved_bytes = 0;  ///< per element of each norm, beyond its input: unfused copies
   bool unfused_gate = false;    ///< saves the activated gate besides its inputs and the product
+  /// Per token and hidden feature, tensor parallelism with sharded sequences: gathered tensors of a
+  /// side stream that wait for the device while the host runs ahead of it.
+  double side_stream_bytes = 0;
   bool embedding_gradient_transient =
       false;  ///< a dense bf16 gradient of embedding and head besides
 
@@ -48,6 +52,10 @@ struct Framework {
   Bytes context{};                 ///< CUDA context, kernels, cuBLAS handles
   Bytes communicator{};            ///< one NCCL communicator
   Bytes workspace{};               ///< cuBLAS and framework workspaces, inside "allocated"
+  /// A stage that fills more than this share of its device makes the caching allocator return its
+  /// blocks and ask again in every micro-batch, for so long. 0 seconds: not modelled.
+  double retry_fill = 1;
+  Seconds retry{};
 
   // Time.
   bool flash_attention = true;    ///< when the workload does not say
@@ -65,6 +73,7 @@ struct Framework {
   bool cuts_stages_by_cost = false;  ///< a stage ends at the first layer past its share of the cost
   bool gathers_by_tensor = false;    ///< ZeRO-1 and 2 gather and reduce one weight at a time
   bool overlap_grad = false;         ///< default when a run does not state it
+  bool overlap_whole_grad = false;   ///< the same, where the optimizer is not sharded (PyTorch DDP)
   bool overlap_param = false;
   bool overlap_tp = false;  ///< the same, of tensor-parallel collectives under sequence parallelism
   bool overlap_p2p = true;  ///< false: the device waits for pipeline transfers
@@ -72,6 +81,12 @@ struct Framework {
   double tp_overlap_fraction = 0;        ///< share of tp communication hidden under overlap=...+tp
   double gather_efficiency =
       1;  ///< share of the bandwidth that ZeRO-3's gathers and reductions get
+
+  /// On jobs of so many ranks or more over EFA the network stalls (0: never): each end of a
+  /// pipeline transfer waits, and all-reduces of gradients get no more than so much each way.
+  int stalled_ranks = 0;
+  Seconds stalled_transfer{};
+  BytesPerSecond stalled_all_reduce{};
 };
 
 /// Reads profiles/data/frameworks/<name>.json. An unknown name gives "generic" with known = false.

@@ -145,8 +145,12 @@ ScheduleCosts PriceBook::costs(const Layout& layout, const std::vector<int>& spl
   RankGroup everyone;
   everyone.append({1, layout.devices()});
   const GroupShape world = group_shape(everyone, layout.devices(), cluster);
-  const ReplicaGroups replicas{group(where.shards), group(where.expert_replicas),
-                               group(where.replicates), group(world), where.shards.nodes > 1};
+  const profiles::Framework& framework = problem_.framework;
+  const bool stalled = framework.stalled_ranks > 0 && layout.devices() >= framework.stalled_ranks &&
+                       cluster.inter_kind == profiles::InterNodeKind::Efa;
+  const ReplicaGroups replicas{group(where.shards),     group(where.expert_replicas),
+                               group(where.replicates), group(world),
+                               where.shards.nodes > 1,  stalled};
   PipelineHops hops;
   const Bytes boundary = activations(layout).boundary;
   const auto stages = static_cast<std::size_t>(layout.pp);
@@ -157,8 +161,29 @@ ScheduleCosts PriceBook::costs(const Layout& layout, const std::vector<int>& spl
   for (std::size_t s = 0; s < where.hops.size(); ++s) {
     hops.backward.push_back(hops.forward[(s + stages - 1) % stages]);
   }
-  return schedule_costs(context_, layout, split, prices(layout, where), parameters(layout),
-                        replicas, hops);
+  ScheduleCosts out = schedule_costs(context_, layout, split, prices(layout, where),
+                                     parameters(layout), replicas, hops);
+  if (framework.retry > Seconds{0}) add_allocator_retries(layout, split, out);
+  return out;
+}
+
+void PriceBook::add_allocator_retries(const Layout& layout, const std::vector<int>& split,
+                                      ScheduleCosts& costs) {
+  std::vector<StageLoad> loads;
+  std::vector<StageMemory> memory;
+  const RankParameters& owned = parameters(layout);
+  const ActivationBytes& bytes = activations(layout);
+  stage_loads(problem_.model, layout, problem_.workload, split, owned, bytes, loads);
+  stage_memory(layout, problem_.workload, problem_.framework, loads, owned, bytes, memory);
+  const Bytes full = scaled(problem_.cluster.device.memory, problem_.framework.retry_fill);
+  // Half of it in each pass, spread over the chunks of the stage.
+  const Seconds each = problem_.framework.retry / (2.0 * layout.chunks_per_stage());
+  for (std::size_t c = 0; c < costs.chunks.size(); ++c) {
+    const int stage = owner_of_chunk(layout, static_cast<int>(c));
+    if (memory[static_cast<std::size_t>(stage)].device() <= full) continue;
+    costs.chunks[c].forward.overhead += each;
+    costs.chunks[c].input_grad.overhead += each;
+  }
 }
 
 }  // namespace meshplan::planner

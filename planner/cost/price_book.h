@@ -48,6 +48,9 @@ class PriceBook {
   const ModelGraphs& graphs(int tp);
   const CollectiveModel& group(const GroupShape& shape);
   HopCost hop(const GroupShape& shape, profiles::Bytes boundary);
+  /// Stages so full that the caching allocator keeps retrying: see Framework::retry.
+  void add_allocator_retries(const Layout& layout, const std::vector<int>& split,
+                             ScheduleCosts& costs);
 
   const Problem& problem_;
   CostContext context_;

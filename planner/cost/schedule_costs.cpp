@@ -63,6 +63,9 @@ class ReplicaPricer {
     if (layout_.replicas() > 1 && n.dense > 0) {
       const Bytes dense = rounded(static_cast<double>(n.dense) * bytes);
       out += groups_.dense.time(which, dense);
+      if (groups_.stalled && groups_.dense_crosses_nodes && which == Collective::AllReduce) {
+        out = std::max(out, 2 * (dense / framework_.stalled_all_reduce));
+      }
       if (layout_.hsdp > 1 && which == Collective::ReduceScatter) {
         out += groups_.replicas.time(Collective::AllReduce, shard(dense, layout_.shards()));
       }
@@ -166,12 +169,15 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
   const auto owned = chunk_parameters(context.model, layout, split, parameters);
   const bool replicated = layout.replicas() > 1;
   std::vector<double> updated(static_cast<std::size_t>(layout.pp));
+  std::vector<double> whole_gradients(static_cast<std::size_t>(layout.pp));
   for (int c = 0; c < chunk_count; ++c) {
     const auto at = static_cast<std::size_t>(c);
     const ParameterCount& mine = owned[at];
     const auto count = static_cast<double>(mine.sum());
     const int shards = layout.zero >= 1 ? layout.shards() : 1;
-    updated[static_cast<std::size_t>(owner_of_chunk(layout, c))] += count / shards;
+    const auto owner = static_cast<std::size_t>(owner_of_chunk(layout, c));
+    updated[owner] += count / shards;
+    whole_gradients[owner] += layout.zero >= 2 ? count / shards : count;
     if (!replicated) continue;
     if (layout.zero < 2) {
       const int pieces = out.overlap_gradient_reduce ? buckets(count) : 1;
@@ -197,8 +203,9 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
       layout.devices() > 1 ? groups.world.time(Collective::AllReduce, Bytes{4}) : Seconds{0};
   for (int s = 0; s < layout.pp; ++s) {
     const auto at = static_cast<std::size_t>(s);
+    const double whole = whole_gradients[at] * framework.whole_step_bytes;
     out.stages[at].optimizer =
-        memory_bound_time(rounded(updated[at] * bytes), context.profile).time +
+        memory_bound_time(rounded(updated[at] * bytes + whole), context.profile).time +
         framework.step_overhead;
     out.stages[at].sync = norm;
   }
@@ -237,6 +244,20 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
       };
       out.chunks[at].forward.pp += blocking(c + 1, reversed ? hops.backward : hops.forward);
       out.chunks[at].input_grad.pp += blocking(c - 1, reversed ? hops.forward : hops.backward);
+    }
+    if (groups.stalled) {
+      // Each pass receives from one neighbour and sends to the other; both ends wait.
+      const auto crossing = [&](int other) {
+        if (other < 0 || other >= chunk_count) return 0.0;
+        const int to = owner_of_chunk(layout, other);
+        const int from = std::min(stage, to);
+        const bool crosses = to != stage && (std::abs(to - stage) > 1 ||
+                                             hops.crosses_nodes[static_cast<std::size_t>(from)]);
+        return crosses ? 1.0 : 0.0;
+      };
+      const Seconds stall = (crossing(c - 1) + crossing(c + 1)) * framework.stalled_transfer;
+      out.chunks[at].forward.pp += stall;
+      out.chunks[at].input_grad.pp += stall;
     }
   }
   return out;

@@ -26,6 +26,7 @@ struct ReplicaGroups {
   const CollectiveModel& replicas;  ///< hsdp: replicas of one shard
   const CollectiveModel& world;     ///< all ranks: the gradient norm
   bool dense_crosses_nodes = false;
+  bool stalled = false;  ///< see Framework::stalled_ranks
 };
 
 /// What a transfer to the neighbouring stage crosses, by the stage that sends.

@@ -154,7 +154,8 @@ class Reader {
   /// What runs beside compute when the layout text does not say.
   static Overlap usual_overlap(const profiles::Framework& framework,
                                std::optional<bool> overlap_grad, const Layout& layout) {
-    if (!overlap_grad.value_or(framework.overlap_grad)) return Overlap::None;
+    const bool usual = framework.overlap_grad || (framework.overlap_whole_grad && layout.zero == 0);
+    if (!overlap_grad.value_or(usual)) return Overlap::None;
     if (framework.overlap_tp && layout.tp > 1 && layout.sp) return Overlap::GradParamTp;
     return framework.overlap_param ? Overlap::GradParam : Overlap::Grad;
   }

@@ -47,6 +47,15 @@ Bytes unfused_copies(const OperatorGraph& graph, std::int64_t tokens, const Laye
   return rounded(bytes);
 }
 
+/// How far the host runs ahead of the device: freely without a pipeline; with one, in the part of
+/// warm-up in which no neighbour is waited for. Eight stages are enough to fill the launch queue.
+double run_ahead(const Layout& layout, const profiles::Framework& framework) {
+  if (layout.pp == 1) return 1;
+  const bool stalls = framework.stalled_ranks > 0 && layout.devices() >= framework.stalled_ranks;
+  constexpr double kFilled = 6;
+  return stalls ? 0 : std::min(1.0, (layout.pp - 2) / kFilled);
+}
+
 /// Bytes per parameter of a rank's states, dense and expert.
 struct StateRates {
   StateBytes dense, experts;
@@ -98,6 +107,10 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
   // Backward holds the gathered input and its gradient, and flash attention an fp32 gradient of Q.
   const std::int64_t attention_width = std::int64_t{model.heads} * model.head_dim;
   out.transient = {(layout.sp ? 2 * stream : stream) + 4 * tokens * attention_width / layout.tp};
+  if (layout.sp && layout.tp > 1) {
+    out.side_stream =
+        rounded(static_cast<double>(tokens * model.hidden) * framework.side_stream_bytes);
+  }
   return out;
 }
 
@@ -171,7 +184,8 @@ void stage_memory(const Layout& layout, const Workload& workload,
       if (framework.embedding_gradient_transient) at_loss += vocabulary_gradient;
     }
     if (stage == 0 && framework.embedding_gradient_transient) at_loss += vocabulary_gradient;
-    Bytes in_backward = activations.rebuilt + activations.transient;
+    Bytes in_backward = activations.rebuilt + activations.transient +
+                        scaled(activations.side_stream, run_ahead(layout, framework));
     if (layout.zero >= 2) {
       // Gathered layers in use and fetched ahead, and one layer's unsharded gradient.
       const auto largest =

@@ -36,12 +36,13 @@ struct StageMemory {
 /// that a search computes them once for many layouts.
 struct ActivationBytes {
   profiles::Bytes dense_layer, sparse_layer;  ///< kept per micro-batch
-  profiles::Bytes rebuilt;     ///< of one layer while it runs backward under recomputation
-  profiles::Bytes transient;   ///< of one layer's backward: gathered input, gradients in flight
-  profiles::Bytes embedding;   ///< token ids, dropout mask
-  profiles::Bytes head_input;  ///< final norm and head inputs
-  profiles::Bytes logits;      ///< at the framework's bytes per logit
-  profiles::Bytes boundary;    ///< one transfer between stages
+  profiles::Bytes rebuilt;      ///< of one layer while it runs backward under recomputation
+  profiles::Bytes transient;    ///< of one layer's backward: gathered input, gradients in flight
+  profiles::Bytes side_stream;  ///< gathered tensors freed late, while the host runs ahead
+  profiles::Bytes embedding;    ///< token ids, dropout mask
+  profiles::Bytes head_input;   ///< final norm and head inputs
+  profiles::Bytes logits;       ///< at the framework's bytes per logit
+  profiles::Bytes boundary;     ///< one transfer between stages
 };
 ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& graphs,
                                  const Layout& layout, const Workload& workload,
