@@ -5,6 +5,7 @@ set(MESHPLAN_CUDA_KERNEL_SOURCES
   adamw.cu
   attention.cpp
   attention_decode.cu
+  attention_graph.cpp
   attention_merge.cu
   attention_rows.cu
   attention_unfused.cpp

@@ -3,15 +3,30 @@
 // instructions, launches and libraries do what they say.
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "kernels/cuda/kernels.h"
 #include "kernels/reference/kernels.h"
 #include "tests/kernels/cuda/host_device.h"
+#include "tests/kernels/cuda/relocated.h"
 #include "tests/kernels/operation_cases.h"
 
 namespace meshplan::kernels::testing {
 namespace {
 
 constexpr RowLayout kLayouts[] = {RowLayout::Padded, RowLayout::Aligned, RowLayout::Contiguous};
+
+FarMemory other_memory() {
+  const auto copy = [](std::byte* to, const std::byte* from, std::size_t bytes) {
+    std::memcpy(to, from, bytes);
+  };
+  return {.allocate = [](std::size_t bytes) { return new std::byte[bytes]; },
+          .release = [](std::byte* memory) { delete[] memory; },
+          .upload = [=](std::byte* far,
+                        std::span<const std::byte> near) { copy(far, near.data(), near.size()); },
+          .download = [=](std::span<std::byte> near,
+                          const std::byte* far) { copy(near.data(), far, near.size()); }};
+}
 
 /// Compares in every layout of rows, with grids too small and large enough for all the work.
 Expect expect_on_host(const cuda::QueueOptions& options = {}) {
@@ -21,6 +36,16 @@ Expect expect_on_host(const cuda::QueueOptions& options = {}) {
       const Operation oracle_op = build(expected);
       reference::Queue oracle;
       reference::run(oracle_op, oracle);
+      // In other memory, whose addresses every argument must be given: what a GPU's test does.
+      Arena moved(17, layout);
+      const Operation near_op = build(moved);
+      {
+        const Relocated memory(moved, other_memory());
+        cuda::Queue queue = host_queue(3, options);
+        cuda::launch(queue, memory.moved(near_op));
+        memory.fetch();
+      }
+      ASSERT_EQ(moved.difference(expected), "") << what << ", " << name(near_op) << ", moved";
       for (const int multiprocessors : {1, 1000}) {
         Arena found(17, layout);
         const Operation op = build(found);
