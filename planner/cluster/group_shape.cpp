@@ -1,6 +1,7 @@
 #include "planner/cluster/group_shape.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -123,6 +124,16 @@ int sharing_groups(const Cluster& cluster, const GroupShape& shape, std::int64_t
       std::min<std::int64_t>(ceiling(neighbours, of_one_group), shape.groups_per_node));
 }
 
+/// Servers that one NVLink domain joins. A job that does not fill whole domains takes an equal
+/// segment of each, a power of two of servers (16 of the 18 of an NVL72), so that groups of ranks
+/// end where a domain does: what block schedulers do (Slurm's topology/block; NVIDIA's recipes use
+/// 64 devices a rack).
+int servers_joined(const Cluster& cluster) {
+  const int servers = std::max(1, cluster.nvlink_domain_devices / cluster.devices_per_node);
+  if (cluster.nodes <= servers || cluster.nodes % servers == 0) return servers;
+  return static_cast<int>(std::bit_floor(static_cast<unsigned>(servers)));
+}
+
 /// Ranks from the first to the last of a group on one node of `node` ranks, both counted.
 int extent_of(const RankGroup& group, std::int64_t node) {
   std::int64_t last = 0;
@@ -142,8 +153,7 @@ int domains_on_a_node(const RankGroup& group, std::int64_t world, const Cluster&
 }  // namespace
 
 int ranks_per_node(const Cluster& cluster) {
-  const int servers = std::max(1, cluster.nvlink_domain_devices / cluster.devices_per_node);
-  return cluster.devices_used_per_node * servers;
+  return cluster.devices_used_per_node * servers_joined(cluster);
 }
 
 int ranks_per_nvlink_domain(const Cluster& cluster) {
@@ -151,8 +161,7 @@ int ranks_per_nvlink_domain(const Cluster& cluster) {
 }
 
 int nics_per_node(const Cluster& cluster) {
-  const int servers = std::max(1, cluster.nvlink_domain_devices / cluster.devices_per_node);
-  return cluster.nics_per_node * servers;
+  return cluster.nics_per_node * servers_joined(cluster);
 }
 
 GroupShape group_shape(const RankGroup& group, std::int64_t world, const Cluster& cluster) {

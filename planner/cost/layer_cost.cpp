@@ -30,6 +30,10 @@ constexpr double kCastBytes = 4;
 /// accumulation buffer (4 read, 4 written).
 constexpr double kEmbeddingGradientBytes = 12;
 
+/// Tokens of the fullest rank's experts over the mean: ranks wait for the fullest at the next
+/// exchange. Fitted on recorded runs (docs/accuracy.md); balancing losses leave 1.1 to 1.4.
+constexpr double kExpertImbalance = 1.2;
+
 int element_bytes(const Workload& workload) {
   return workload.data_type == profiles::DataType::Fp32 ? 4 : 2;
 }
@@ -122,9 +126,15 @@ class ComputePricer {
     // Frameworks keep the router, the head and attention at 16 bits.
     const bool low = op.kind != OperatorKind::Router && op.split != Split::Vocabulary;
     const profiles::DataType type = low ? type_ : attention_type_;
-    forward_.add(product(g.rows, g.columns, g.inner, g.groups, type));
-    input_grad_.add(product(g.rows, g.inner, g.columns, g.groups, type));
-    weight_grad_.add(product(g.inner, g.columns, g.rows, g.groups, type));
+    const auto priced = [&](std::int64_t m, std::int64_t n, std::int64_t k) {
+      Estimate out = product(m, n, k, g.groups, type);
+      const bool waits = op.kind == OperatorKind::GroupedGemm && split_.ep > 1;
+      if (waits) out.time *= kExpertImbalance;
+      return out;
+    };
+    forward_.add(priced(g.rows, g.columns, g.inner));
+    input_grad_.add(priced(g.rows, g.inner, g.columns));
+    weight_grad_.add(priced(g.inner, g.columns, g.rows));
     if (profiles::bits(type) < 16) {
       forward_.add(streamed(g.rows * g.inner * g.groups, kCastBytes));
       input_grad_.add(streamed(g.rows * g.columns * g.groups, kCastBytes));

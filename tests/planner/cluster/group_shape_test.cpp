@@ -69,6 +69,17 @@ TEST(GroupShape, AGroupThatStraddlesNodesIsTakenAtItsWorst) {
   EXPECT_EQ(shape.groups_per_node, 4);  // node 1: ranks 8-15 belong to groups 2, 3, 4, 5
 }
 
+TEST(GroupShape, PartsOfRacksArePowersOfTwo) {
+  // 64 servers are 3.6 racks of 18: a job takes 16 servers of each of four, 64 devices. Groups of
+  // 32 consecutive ranks then lie in one rack; cut at 72, ranks 64 to 95 would lie in two.
+  const Cluster racks = load_cluster("gb200-nvl72:64", DataFiles());
+  EXPECT_EQ(ranks_per_node(racks), 64);
+  EXPECT_EQ(nics_per_node(racks), 64);
+  RankGroup group;
+  group.append({1, 32});
+  EXPECT_EQ(group_shape(group, 256, racks).nodes, 1);
+}
+
 TEST(GroupShape, TheRackIsOneNodeOfNvl72) {
   const Cluster rack = load_cluster("gb200-nvl72:36", DataFiles());
   EXPECT_EQ(ranks_per_node(rack), 72);
