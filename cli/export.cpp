@@ -136,6 +136,10 @@ int run(const Options& options) {
   }
   const JsonNode plan = document.at("plans").elements()[static_cast<std::size_t>(at)];
   planner::LaunchPlan launch{problem, layout, notes(framework, problem, layout, plan)};
+  if (const auto fits = plan.find_value("fits"); fits && !fits->boolean()) {
+    launch.notes.emplace_back("it does not fit the devices' memory");
+    std::fprintf(stderr, "meshplan: note: the plan does not fit the devices' memory\n");
+  }
   if (framework.name == "dataparallel") {
     launch.notes.push_back(single_process_advice(problem, layout));
     std::fprintf(stderr, "meshplan: advice: %s\n", launch.notes.back().c_str());

@@ -73,7 +73,8 @@ std::optional<NearestPlan> nearest_inference(const TargetFramework& framework,
         layout.dp = dp;
         layout.ep = expert[0];
         if (expert[1] != tp) layout.etp = expert[1];
-        layout.order = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
+        // As engines order ranks; said only where it matters.
+        if (pp > 1 && dp > 1) layout.order = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
         const double off = distance(layout, refused);
         if (best && off >= least) continue;
         if (broken_rule(layout, problem.model, problem.workload, problem.cluster.devices()) ||

@@ -80,6 +80,26 @@ TEST(Export, AdvisesAgainstOneProcess) {
   EXPECT_TRUE(holds(advised.out, "device_ids=[0, 1, 2, 3]"));
 }
 
+TEST(Export, ServesAPlanOfInference) {
+  const ScratchFolder folder;
+  predict(folder, "tp2,pp2,dp1,mbs1");
+  json plan = json::parse(text_of(folder.path() / "plan.json"));
+  plan["workload"] = {
+      {"kind", "inference"}, {"prompt", 512}, {"output", 128}, {"dtype", "fp16"}, {"batch", 24}};
+  plan["plans"][0]["layout"] = "tp2,pp2,dp1,stages=7-5";
+  const std::string file = folder.file("serve.json", plan.dump());
+  const Outcome vllm = run_meshplan({"export", file, "--to", "vllm"});
+  EXPECT_EQ(vllm.code, 0) << vllm.err;
+  EXPECT_TRUE(holds(vllm.out, "VLLM_PP_LAYER_PARTITION=7,5"));
+  EXPECT_TRUE(holds(vllm.out, "--max-model-len 640"));  // 512 + 128
+  EXPECT_TRUE(holds(vllm.out, "--max-num-seqs 24"));
+  EXPECT_EQ(run_meshplan({"export", file, "--to", "tensorrt-llm"}).code, 0);
+  const Outcome tgi = run_meshplan({"export", file, "--to", "tgi"});
+  EXPECT_EQ(tgi.code, 1);
+  EXPECT_TRUE(holds(tgi.err, "[tgi.pipeline]")) << tgi.err;
+  EXPECT_EQ(run_meshplan({"export", file, "--to", "megatron"}).code, 1);
+}
+
 TEST(PlanFor, KeepsTheRulesAndCountsThem) {
   const Outcome planned = run_meshplan(words("plan " + kQuestion + "--for fsdp --json --top 3"));
   ASSERT_EQ(planned.code, 0) << planned.err;
