@@ -4,9 +4,11 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/fleet_answer.h"
 #include "cli/plan_report.h"
 #include "cli/problem_options.h"
 #include "cli/terminal.h"
+#include "cli/what_if.h"
 #include "planner/export/data_parallel.h"
 #include "planner/export/framework_rules.h"
 #include "planner/layout/layout_text.h"
@@ -24,6 +26,7 @@ using planner::Objective;
 
 struct Options {
   ProblemOptions problem;
+  FleetFlags fleet;
   std::string top = "10", objective = "throughput", fixed, runs_on, out;
   bool as_json = false;
 };
@@ -75,19 +78,28 @@ int run(const Options& options) {
     filter.emplace(options.runs_on, files, problem);
     search.refusing_rule = filter->rule();
   }
+  if (options.fleet.asked()) {
+    return answer_fleet(fleet_question(options.fleet, problem), problem, search, options.as_json,
+                        options.out);
+  }
   search.progress = [&](const planner::SearchReport& report) {
     progress.show(profiles::with_thousands(report.simulated) + " of " +
                   profiles::with_thousands(report.feasible) + " layouts simulated");
   };
   const planner::PlanResult result = planner::search(problem, search);
-  const std::string document = plan_json(problem, result).dump(1) + "\n";
+  const auto change = what_if(options.problem, files, problem, search, result);
+  nlohmann::json answer = plan_json(problem, result);
+  if (change) answer["what_if"] = what_if_json(*change);
+  const std::string document = answer.dump(1) + "\n";
   if (!options.out.empty() && !result.plans.empty()) {
     profiles::write_atomically(options.out, document);
   }
   if (options.as_json) {
     std::fputs(document.c_str(), stdout);
   } else {
-    std::string text = question_text(problem) + "\n" + plans_text(problem, result);
+    std::string text = question_text(problem) + "\n";
+    if (change) text += what_if_text(*change) + "\n";
+    text += plans_text(problem, result);
     if (!result.plans.empty()) text += "\n" + plan_text(problem, result.plans.front());
     std::fputs(text.c_str(), stdout);
   }
@@ -116,6 +128,7 @@ void add_plan(CLI::App& app, Action& action) {
                    "search only what this framework runs: megatron, deepspeed, torchtitan, fsdp, "
                    "pipelining, gpipe")
       ->type_name("F");
+  add_fleet_options(*command, options->fleet);
   command->add_option("--out", options->out, "write the answer to a plan file")->type_name("FILE");
   command->add_flag("--json", options->as_json, "one JSON document on standard output");
   command->callback([options, &action] { action = [options] { return run(*options); }; });

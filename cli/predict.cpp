@@ -56,6 +56,10 @@ Question question_from(const Options& options) {
       std::fprintf(stderr, "meshplan: note: %s was made with another version of profile %s\n",
                    options.plan_file.c_str(), file.problem.profile.name.c_str());
     }
+    if (!options.problem.settings.empty()) {
+      file.problem.cluster = with_settings(file.problem.cluster, options.problem.settings, files);
+      file.problem.profile = profiles::load_profile(file.problem.cluster.device, files);
+    }
     return {std::move(file.problem), file.layouts[static_cast<std::size_t>(at)]};
   }
   if (!options.megatron.empty()) {

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "planner/model/config.h"
 #include "profiles/cluster_load.h"
@@ -62,6 +63,22 @@ profiles::DataFiles data_files(const ProblemOptions& options) {
   return profiles::DataFiles(profiles::profile_directories(options.profiles));
 }
 
+profiles::Cluster with_settings(profiles::Cluster cluster, const std::vector<std::string>& settings,
+                                const profiles::DataFiles& files) {
+  std::set<std::string> given;
+  for (const std::string& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == std::string::npos) {
+      throw InputError("--set", "KEY=VALUE", "'" + setting + "'");
+    }
+    const std::string key = setting.substr(0, equals);
+    if (!given.insert(key).second)
+      throw InputError("--set", "each key once", "'" + key + "' twice");
+    cluster = profiles::apply_setting(std::move(cluster), key, setting.substr(equals + 1), files);
+  }
+  return cluster;
+}
+
 planner::Problem problem_from(const ProblemOptions& options, const profiles::DataFiles& files) {
   if (options.model.empty() && options.model_config.empty()) {
     throw InputError("--model", "a preset or a config.json", "nothing");
@@ -77,14 +94,7 @@ planner::Problem problem_from(const ProblemOptions& options, const profiles::Dat
   problem.model = planner::read_config(found.config, found.name);
   problem.model_config = found.config.raw().dump();
   problem.cluster = profiles::load_cluster(options.cluster, files);
-  for (const std::string& setting : options.settings) {
-    const std::size_t equals = setting.find('=');
-    if (equals == std::string::npos) {
-      throw InputError("--set", "KEY=VALUE", "'" + setting + "'");
-    }
-    problem.cluster = profiles::apply_setting(problem.cluster, setting.substr(0, equals),
-                                              setting.substr(equals + 1));
-  }
+  problem.cluster = with_settings(problem.cluster, options.settings, files);
   problem.workload.seq_len = count_flag(options.seq_len, "--seq-len");
   problem.workload.global_batch = count_flag(options.global_batch, "--global-batch");
   const auto type = profiles::data_type_from(options.dtype);

@@ -27,6 +27,10 @@ void add_problem_options(CLI::App& command, ProblemOptions& options);
 /// Reads presets and files. Throws InputError for anything missing or wrong.
 planner::Problem problem_from(const ProblemOptions& options, const profiles::DataFiles& files);
 
+/// `cluster` with the facts that `--set` changes, in their order. Refuses a key given twice.
+profiles::Cluster with_settings(profiles::Cluster cluster, const std::vector<std::string>& settings,
+                                const profiles::DataFiles& files);
+
 /// Directories of `--profiles` and the user's own, over what the binary carries.
 profiles::DataFiles data_files(const ProblemOptions& options);
 

@@ -205,7 +205,7 @@ json timeline_json(const Schedule& schedule, const Timeline& timeline) {
 PlanFile read_plan(const JsonNode& document, const profiles::DataFiles& files) {
   document.require_schema("plan");
   document.refuse_unknown_keys({"schema", "model", "cluster", "workload", "profile", "plans",
-                                "search", "nearest_miss", "timeline"});
+                                "search", "nearest_miss", "timeline", "what_if", "fleet"});
   PlanFile out;
   Problem& problem = out.problem;
   const JsonNode model = document.at("model");

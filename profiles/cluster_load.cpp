@@ -130,6 +130,41 @@ nlohmann::json value_of(const std::string& text) {
   return text;
 }
 
+bool joined_by_nvlink(IntraNodeKind kind) {
+  return kind != IntraNodeKind::Pcie && kind != IntraNodeKind::SharedMemory;
+}
+
+Cluster with_device(Cluster cluster, Device device) {
+  const Device& old = cluster.device;
+  const double nvlink = old.nvlink_bandwidth.rate > 0 && device.nvlink_bandwidth.rate > 0
+                            ? device.nvlink_bandwidth.rate / old.nvlink_bandwidth.rate
+                            : 1;
+  const double pcie = old.pcie_bandwidth.rate > 0 && device.pcie_bandwidth.rate > 0
+                          ? device.pcie_bandwidth.rate / old.pcie_bandwidth.rate
+                          : 1;
+  if (joined_by_nvlink(cluster.intra_kind) && device.nvlinks == 0) {
+    throw InputError("--set device",
+                     "a device with NVLink, as cluster '" + cluster.name + "' joins them",
+                     "'" + device.id + "'");
+  }
+  const auto links_nvlink = [&](const GraphLink& link) {
+    const auto to_nvlink = [&](int end) {
+      const auto kind = cluster.graph_nodes[static_cast<std::size_t>(end)].kind;
+      return kind == GraphNode::Kind::Device || kind == GraphNode::Kind::Switch;
+    };
+    return to_nvlink(link.from) && to_nvlink(link.to);
+  };
+  for (GraphLink& link : cluster.graph_links) {
+    if (links_nvlink(link)) link.bandwidth = nvlink * link.bandwidth;
+  }
+  cluster.intra_bandwidth =
+      (joined_by_nvlink(cluster.intra_kind) ? nvlink : pcie) * cluster.intra_bandwidth;
+  cluster.pcie_bandwidth = pcie * cluster.pcie_bandwidth;
+  cluster.device = std::move(device);
+  std::erase(cluster.assumed, "device");
+  return cluster;
+}
+
 }  // namespace
 
 Cluster load_cluster(const std::string& text, const DataFiles& files, const ClusterTable& named) {
@@ -144,10 +179,13 @@ Cluster load_cluster(const std::string& text, const DataFiles& files, const Clus
   return sized(std::move(cluster), reference);
 }
 
-Cluster apply_setting(Cluster cluster, const std::string& key, const std::string& value) {
+Cluster apply_setting(Cluster cluster, const std::string& key, const std::string& value,
+                      const DataFiles& files) {
+  if (key == "device") return with_device(std::move(cluster), load_device(value, files));
   nlohmann::json document = cluster_json(cluster);
   std::vector<std::string> known;
   collect_keys(document, "", known);
+  known.emplace_back("device");
   known.emplace_back("device.dollars_per_hour");
   for (const char* type : {"fp32", "tf32", "fp16", "bf16", "fp8", "fp4"}) {
     known.push_back("device.peak_flops_per_second." + std::string(type));

@@ -19,7 +19,10 @@ Cluster load_cluster(const std::string& text, const DataFiles& files,
 
 /// `cluster` with one fact changed, as `--set KEY=VALUE` says:
 /// "inter_node.bytes_per_second_per_nic", "device.memory_bytes", ... : the keys of cluster_json.
-/// Refuses unknown keys, naming the nearest.
-Cluster apply_setting(Cluster cluster, const std::string& key, const std::string& value);
+/// Refuses unknown keys, naming the nearest. "device" puts another kind of device in place: its
+/// NVLinks stay as many and run at the new device's speed, what the old one's PCIe bandwidth was
+/// becomes the new one's.
+Cluster apply_setting(Cluster cluster, const std::string& key, const std::string& value,
+                      const DataFiles& files = DataFiles());
 
 }  // namespace meshplan::profiles

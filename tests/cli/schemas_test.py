@@ -35,6 +35,10 @@ def written_documents(binary):
     commands = {
         "plan": ["plan", *QUESTION, "--top", "2"],
         "predict": ["predict", *QUESTION, "--layout", "tp2,pp1,dp1,mbs1,sp"],
+        "what if": ["plan", *QUESTION, "--top", "1", "--set", "device.memory_bytes=40e9"],
+        "how many": ["plan", *QUESTION, "--tokens", "1e9", "--deadline-days", "1",
+                     "--dollars-per-gpu-hour", "2"],
+        "never enough": ["plan", *QUESTION, "--tokens", "1e15", "--deadline-days", "1"],
         "explain": ["explain", *QUESTION, "--layout", "tp2,pp1,dp1,mbs1,sp"],
         "explain an illegal layout": ["explain", *QUESTION, "--layout", "tp5,pp3,dp2,mbs3"],
         "explain what nothing mends": ["explain", "--model", "gpt3-175b", *QUESTION[2:],
