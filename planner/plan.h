@@ -18,7 +18,7 @@ struct Prediction {
   profiles::Seconds step_low{0}, step_high{0};  ///< 80% interval
   double tokens_per_second = 0;
   double mfu = 0;  ///< model FLOPs (full-attention convention) over peak, all devices
-  double hfu = 0;  ///< mfu, and a third more under full recomputation (one more forward)
+  double hfu = 0;  ///< of executed FLOPs: recomputation and fused attention's Q K^T besides
   Terms terms;     ///< of the rank with the longest period; they add up to the step
   int terms_stage = 0;
   double bubble_fraction = 0;

@@ -30,9 +30,13 @@ std::vector<ChunkFacts> chunk_facts(const Problem& problem, const Layout& layout
     chunk.boundary = activations.boundary;
     chunk.activations = std::int64_t{split[c] - sparse} * activations.dense_layer +
                         std::int64_t{sparse} * activations.sparse_layer;
-    if (c == 0) chunk.activations += activations.embedding;
-    if (c + 1 == split.size()) chunk.activations += activations.head_input;
-    chunk.until_weight_grad = chunk.activations;
+    chunk.until_weight_grad = std::int64_t{split[c] - sparse} * activations.dense_until_w +
+                              std::int64_t{sparse} * activations.sparse_until_w;
+    Bytes ends{};
+    if (c == 0) ends += activations.embedding;
+    if (c + 1 == split.size()) ends += activations.head_input;
+    chunk.activations += ends;
+    chunk.until_weight_grad += ends;
     chunk.working = activations.rebuilt + activations.transient;
     chunk.gradient_buckets = static_cast<int>(costs.chunks[c].gradient_reduce.size());
     chunk.gather_buckets = static_cast<int>(costs.chunks[c].parameter_gather.size());
@@ -58,6 +62,15 @@ double step_flops(const Problem& problem) {
                                   AttentionConvention::Full)
              .count *
          problem.workload.global_batch;
+}
+
+/// FLOPs that one step executes, attention counted alike.
+double executed_flops(const Problem& problem, const Layout& layout) {
+  const double sequence = problem.workload.seq_len;
+  return executed_flops_per_token(problem.model, sequence, AttentionConvention::Full,
+                                  layout.recompute, problem.uses_flash_attention())
+             .count *
+         sequence * problem.workload.global_batch;
 }
 
 /// The largest term besides compute, in words.
@@ -120,7 +133,7 @@ Plan assemble_plan(PriceBook& book, const Layout& layout, const PreparedLayout& 
       problem.cluster.device.peak_at(problem.workload.data_type).rate * layout.devices() * seconds;
   const double model = step_flops(problem);
   p.mfu = model / peak;
-  p.hfu = p.mfu * (layout.recompute == Recompute::Full ? 4.0 / 3.0 : 1.0);
+  p.hfu = executed_flops(problem, layout) / peak;
   p.memory = prepared.memory;
   p.capacity = problem.cluster.device.memory;
   plan.fits = peak_bytes(prepared.memory) <= problem.memory_limit();

@@ -93,8 +93,14 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
                : saved_activation_bytes(graph, tokens, seq, cut, layout.recompute) +
                      unfused_copies(graph, tokens, cut, layout, framework);
   };
+  const auto until_w = [&](const OperatorGraph& graph, Bytes saved) {
+    if (boost::num_vertices(graph) == 0 || layout.recompute == Recompute::Full) return saved;
+    return std::min(saved, weight_grad_activation_bytes(graph, tokens, seq, cut));
+  };
   out.dense_layer = layer(graphs.dense_layer);
   out.sparse_layer = layer(graphs.sparse_layer);
+  out.dense_until_w = until_w(graphs.dense_layer, out.dense_layer);
+  out.sparse_until_w = until_w(graphs.sparse_layer, out.sparse_layer);
   out.embedding = kept(graphs.embedding, tokens, seq, cut);
   const std::int64_t columns = logit_columns(graphs.head, tokens, cut);
   out.logits = rounded(static_cast<double>(tokens) * static_cast<double>(columns) *
@@ -122,8 +128,11 @@ void stage_loads(const Transformer& model, const Layout& layout, const Workload&
   const bool tied_copy = model.tied_embeddings && layout.pp > 1 &&
                          owner_of_chunk(layout, 0) != owner_of_chunk(layout, chunks - 1);
   out.assign(static_cast<std::size_t>(layout.pp), StageLoad{});
-  thread_local std::vector<Bytes> kept_by_chunk;  // scratch: no allocation per candidate
+  // Scratch: no allocation per candidate.
+  thread_local std::vector<Bytes> kept_by_chunk;
+  thread_local std::vector<Bytes> until_w_by_chunk;
   kept_by_chunk.assign(static_cast<std::size_t>(chunks), Bytes{});
+  until_w_by_chunk.assign(static_cast<std::size_t>(chunks), Bytes{});
 
   int first = 0;
   for (int chunk = 0; chunk < chunks; ++chunk) {
@@ -134,23 +143,29 @@ void stage_loads(const Transformer& model, const Layout& layout, const Workload&
     mine = mine + std::int64_t{count - sparse} * parameters.dense_layer +
            std::int64_t{sparse} * parameters.sparse_layer;
     Bytes& kept_here = kept_by_chunk[static_cast<std::size_t>(chunk)];
+    Bytes& until_w_here = until_w_by_chunk[static_cast<std::size_t>(chunk)];
     kept_here = std::int64_t{count - sparse} * activations.dense_layer +
                 std::int64_t{sparse} * activations.sparse_layer;
+    until_w_here = std::int64_t{count - sparse} * activations.dense_until_w +
+                   std::int64_t{sparse} * activations.sparse_until_w;
     if (chunk == 0) {
       mine = mine + parameters.embedding;
       kept_here += activations.embedding;
+      until_w_here += activations.embedding;
     }
     if (chunk == chunks - 1) {
       mine = mine + parameters.head;
       if (tied_copy) mine = mine + parameters.tied_head;
       kept_here += activations.head_input;
+      until_w_here += activations.head_input;
     }
     first += count;
   }
 
   for (int stage = 0; stage < layout.pp; ++stage) {
-    out[static_cast<std::size_t>(stage)].activations = peak_activation_bytes(
-        layout.schedule, layout.pp, layout.chunks_per_stage(), batches, stage, kept_by_chunk);
+    out[static_cast<std::size_t>(stage)].activations =
+        peak_activation_bytes(layout.schedule, layout.pp, layout.chunks_per_stage(), batches, stage,
+                              kept_by_chunk, until_w_by_chunk);
   }
 }
 

@@ -86,6 +86,24 @@ Flops model_flops_per_token(const Transformer& model, double seq_len,
                             AttentionConvention convention) {
   return 3 * forward_flops_per_token(model, seq_len, convention);
 }
+Flops executed_flops_per_token(const Transformer& model, double seq_len,
+                               AttentionConvention convention, Recompute recompute,
+                               bool flash_attention) {
+  Flops again{};
+  for (int layer = 0; layer < model.layers; ++layer) {
+    const OperatorGraph graph = layer_operators(model, layer, flash_attention);
+    for (const auto vertex : boost::make_iterator_range(vertices(graph))) {
+      const Operator& op = graph[vertex];
+      const bool core = op.kind == OperatorKind::Attention || op.kind == OperatorKind::Scores ||
+                        op.kind == OperatorKind::Context;
+      const bool repeats =
+          recompute == Recompute::Full || (recompute == Recompute::Selective && core);
+      if (repeats) again += forward_flops(op, 1, seq_len, convention);
+      again += backward_flops(op, 1, seq_len, convention).rebuilt;
+    }
+  }
+  return model_flops_per_token(model, seq_len, convention) + again;
+}
 Flops forward_flops_per_sequence(const Transformer& model, double seq_len,
                                  AttentionConvention convention) {
   return seq_len * forward_flops_per_token(model, seq_len, convention);

@@ -1,4 +1,5 @@
 #pragma once
+#include "planner/layout/layout.h"
 #include "planner/model/operators.h"
 #include "profiles/units.h"
 
@@ -41,6 +42,12 @@ profiles::Flops forward_flops_per_token(const Transformer& model, double seq_len
 /// Model FLOPs per token of training, as MFU counts them: 3 x forward, no recomputation.
 profiles::Flops model_flops_per_token(const Transformer& model, double seq_len,
                                       AttentionConvention convention);
+/// FLOPs per token that training executes, as HFU counts them: the model's, the forward of all
+/// layers again under full recomputation, of core attention under selective, and Q K^T again in the
+/// backward of a fused attention. Embedding and head are never recomputed.
+profiles::Flops executed_flops_per_token(const Transformer& model, double seq_len,
+                                         AttentionConvention convention, Recompute recompute,
+                                         bool flash_attention);
 /// The same for a whole sequence.
 profiles::Flops forward_flops_per_sequence(const Transformer& model, double seq_len,
                                            AttentionConvention convention);

@@ -46,6 +46,28 @@ Bytes saved_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
   return saved_activation_bytes(layer, tokens, kv_length, split, recompute);
 }
 
+Bytes weight_grad_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
+                                   std::int64_t kv_length, const LayerSplit& split) {
+  Bytes sum{};
+  std::set<int> inputs;
+  std::set<int> gradients;
+  const auto count = [&](const Tensor& tensor, std::set<int>& counted) {
+    if (counted.insert(tensor.storage).second) {
+      sum += rank_bytes(tensor, tokens, kv_length, split);
+    }
+  };
+  for (const auto edge : boost::make_iterator_range(edges(layer))) {
+    const auto has_weights = [&](auto vertex) {
+      const OperatorKind kind = layer[vertex].kind;
+      return kind == OperatorKind::Gemm || kind == OperatorKind::GroupedGemm ||
+             kind == OperatorKind::Router;
+    };
+    if (has_weights(target(edge, layer))) count(layer[edge], inputs);
+    if (has_weights(source(edge, layer))) count(layer[edge], gradients);
+  }
+  return sum;
+}
+
 Bytes rebuilt_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
                                std::int64_t kv_length, const LayerSplit& split,
                                Recompute recompute) {

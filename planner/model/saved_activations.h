@@ -20,6 +20,12 @@ profiles::Bytes saved_activation_bytes(const OperatorGraph& layer, std::int64_t 
                                        std::int64_t kv_length, int tp, bool sp,
                                        Recompute recompute);
 
+/// Of these, and of the gradients that backward leaves behind, what a weight gradient of its own
+/// needs (split backward: between B and W): the inputs of products with weights and the gradients
+/// of their outputs, each storage once. Norms and biases finish in B. Not under full recomputation.
+profiles::Bytes weight_grad_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
+                                             std::int64_t kv_length, const LayerSplit& split);
+
 /// Bytes rebuilt once per device while one recomputed layer runs backward: all that is kept without
 /// recomputation minus what was kept.
 profiles::Bytes rebuilt_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,

@@ -55,6 +55,21 @@ TEST(ModelFlops, FollowKorthikanti) {
   }
 }
 
+TEST(ExecutedFlops, OfGpt2ByHand) {
+  // A layer's forward is 2 * (768 * 2304 + 768 * 768 + 2 * 768 * 3072) = 14155776 of products with
+  // weights and 4 * 1024 * 768 = 3145728 of attention, 12 layers; half of the latter is Q K^T.
+  const Transformer model = preset("gpt2");
+  const double useful = model_flops_per_token(model, 1024, kFull).count;
+  const auto executed = [&](Recompute recompute, bool flash) {
+    return executed_flops_per_token(model, 1024, kFull, recompute, flash).count - useful;
+  };
+  EXPECT_EQ(executed(Recompute::None, false), 0);
+  EXPECT_EQ(executed(Recompute::None, true), 12 * 3145728 / 2);
+  EXPECT_EQ(executed(Recompute::Selective, false), 12 * 3145728);
+  EXPECT_EQ(executed(Recompute::Full, false), 12 * (14155776 + 3145728));
+  EXPECT_EQ(executed(Recompute::Full, true), 12 * (14155776 + 3145728 + 3145728 / 2));
+}
+
 TEST(ForwardFlops, UnfusedAttentionCostsWhatTheFusedDoes) {
   const Transformer model = preset("llama-3-8b");
   const double fused = forward_flops(layer_operators(model, 0, true), 100, 4096, kCausal).count;

@@ -50,6 +50,14 @@ TEST(SavedActivations, FullRecomputationKeepsTheInput) {
   }
 }
 
+TEST(WeightGradActivations, OfAGptLayerByHand) {
+  // Inputs: qkv 2 h, projection 2 h, up 2 h, down 2 * 4 h; gradients of outputs: qkv 2 * 3 h,
+  // projection 2 h, up 2 * 4 h, down 2 h. Scores and masks are gone after B.
+  const LayerSplit whole{.tp = 1, .sp = false, .ep = 1, .etp = 1};
+  EXPECT_EQ(weight_grad_activation_bytes(layer_operators(small_gpt(), 0, false), n, s, whole).count,
+            n * h * (2 + 2 + 2 + 8 + 6 + 2 + 8 + 2));
+}
+
 TEST(SavedActivations, FlashAttentionKeepsStatisticsInsteadOfScores) {
   const Transformer gpt = small_gpt();
   EXPECT_EQ(saved(gpt, true, 1, false), n * (34 * h + 4 * a));
