@@ -1,5 +1,6 @@
 #include "planner/uncertainty.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace meshplan::planner {
@@ -10,14 +11,15 @@ namespace {
 /// table and a training step.
 constexpr double kMeasuredCompute = 0.02;  ///< the device has a profile of its own
 constexpr double kBorrowedCompute = 0.10;  ///< constants of its kin
-constexpr double kLowPrecision = 0.06;     ///< fp8, fp4: recipes differ, no table measures them
-constexpr double kSparse = 0.25;           ///< routing is taken as balanced
-constexpr double kCollective = 0.15;
-constexpr double kExchange = 0.30;  ///< all-to-all
-constexpr double kTransfer = 0.30;  ///< between stages
-constexpr double kHost = 0.35;      ///< depends on the host's clock and on Python
-constexpr double kSharded = 0.15;   ///< gathers and reductions of data parallelism
+constexpr double kLowPrecision = 0.05;     ///< fp8, fp4: recipes differ, no table measures them
+constexpr double kSparse = 0.20;           ///< routing is taken as balanced
+constexpr double kCollective = 0.25;  ///< what tables do not hold: skew of ranks, compute beside
+constexpr double kExchange = 0.30;    ///< all-to-all
+constexpr double kTransfer = 0.30;    ///< between stages
+constexpr double kHost = 0.35;        ///< depends on the host's clock and on Python
+constexpr double kSharded = 0.15;     ///< gathers and reductions of data parallelism
 constexpr double kOptimizer = 0.20;
+constexpr double kSkew = 0.006;  ///< for each doubling of the nodes: stragglers, other jobs
 /// More, when the run's software has no file of its own.
 constexpr double kUnknownSpread = 0.15;
 
@@ -50,6 +52,9 @@ double step_spread(const Problem& problem, const Layout& layout, const Predictio
   add(t.pp, kTransfer);
   add(t.overhead, kHost);
   add(t.optimizer, kOptimizer);
+  const int nodes = std::max(1, layout.devices() / problem.cluster.devices_used_per_node);
+  const double skew = kSkew * std::log2(nodes);
+  variance += skew * skew;
   return std::sqrt(variance);
 }
 
