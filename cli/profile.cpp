@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/gpu_profile.h"
 #include "cli/terminal.h"
 #include "planner/fit/fit_profile.h"
 #include "profiles/atomic_file.h"
@@ -15,6 +16,7 @@
 #include "profiles/device_json.h"
 #include "profiles/input_error.h"
 #include "profiles/number_format.h"
+#include "runtime/device/engine.h"
 #include "runtime/measure/host_profile.h"
 
 namespace meshplan::cli {
@@ -58,8 +60,12 @@ std::string measured_text(const profiles::DeviceProfile& profile, const fs::path
 
 int measure(const MeasureOptions& options, const std::string& version) {
   if (options.backend == "cuda") {
-    std::fprintf(stderr, "meshplan: this build has no GPU engine; use --backend cpu\n");
-    return kDeviceFailure;
+    try {
+      return profile_gpu({options.out, options.brief, options.force}, today(), version);
+    } catch (const runtime::EngineMissing& missing) {
+      std::fprintf(stderr, "meshplan: %s\n", missing.what());
+      return kDeviceFailure;
+    }
   }
   if (options.backend != "cpu") {
     throw InputError("--backend", "cpu or cuda", "'" + options.backend + "'");

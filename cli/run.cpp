@@ -19,9 +19,12 @@
 #include "profiles/atomic_file.h"
 #include "profiles/input_error.h"
 #include "profiles/number_format.h"
+#include "runtime/device/engine.h"
+#include "runtime/execute/run_on_engine.h"
 #include "runtime/execute/run_on_threads.h"
 #include "runtime/measure/host.h"
 #include "runtime/measure/measure.h"
+#include "runtime/measure/measure_engine.h"
 #include "runtime/measure/measurement_json.h"
 
 namespace meshplan::cli {
@@ -69,8 +72,11 @@ struct Settings {
 Settings settings_from(const Options& options) {
   Settings out;
   if (options.mode == "partitioned") {
-    throw InputError("--mode", "parallel or replay on a CPU (partitioned cuts up one GPU)",
-                     "'partitioned'");
+    if (options.backend != "cuda") {
+      throw InputError("--mode", "parallel or replay on a CPU (partitioned cuts up one GPU)",
+                       "'partitioned'");
+    }
+    out.mode = runtime::Mode::Partitioned;
   }
   if (options.mode == "parallel") out.mode = runtime::Mode::Parallel;
   if (options.mode == "replay") out.mode = runtime::Mode::Replay;
@@ -140,20 +146,70 @@ std::optional<std::string> obstacle(const planner::Layout& layout, Bytes needed,
   return std::nullopt;
 }
 
+/// Where ranks run: cores of the host, or devices of an engine.
+struct Place {
+  runtime::Engine* engine = nullptr;  ///< none: the host
+  int most_at_once = 1;
+  Bytes available;  ///< for ranks that share it
+};
+
+Place place_of(runtime::Engine* engine) {
+  if (engine == nullptr) {
+    const runtime::Host host = runtime::this_host();
+    return {nullptr, host.cores, host.available};
+  }
+  const std::vector<runtime::DeviceFacts> devices = engine->devices();
+  return {engine, static_cast<int>(devices.size()), devices.front().free};
+}
+
+/// Why the devices cannot run the plan; none if they can.
+std::optional<std::string> obstacle_on_devices(const planner::Layout& layout,
+                                               const std::vector<planner::StageMemory>& stages,
+                                               runtime::Mode mode, const Place& place) {
+  if (mode == runtime::Mode::Parallel && layout.devices() > place.most_at_once) {
+    return std::to_string(layout.devices()) + " ranks in parallel, but this machine has " +
+           std::to_string(place.most_at_once) +
+           " GPUs; --mode replay runs them one after the other on one";
+  }
+  Bytes needed{};
+  for (const planner::StageMemory& stage : stages) needed = std::max(needed, stage.allocated());
+  if (mode != runtime::Mode::Parallel) needed = memory_of_all_ranks(layout, stages);
+  if (needed > place.available) {
+    return "the ranks of one GPU need " + profiles::human(needed) + ", but it has " +
+           profiles::human(place.available) + " free";
+  }
+  return std::nullopt;
+}
+
+runtime::Measured measured(const Place& place, const runtime::Training& training,
+                           const planner::ScheduleCosts& costs, runtime::Mode mode,
+                           const runtime::MeasureOptions& options) {
+  if (place.engine == nullptr) {
+    return mode == runtime::Mode::Parallel ? runtime::measure_parallel(training, options)
+                                           : runtime::measure_replay(training, costs, options);
+  }
+  return mode == runtime::Mode::Replay
+             ? measure_replay_on_engine(*place.engine, training, costs, options)
+             : measure_on_engine(*place.engine, training, mode, options);
+}
+
 /// The same first step on one rank; none where that would take too long or too much memory.
 std::optional<OneRankCheck> one_rank_check(const Question& question, double loss,
-                                           const runtime::Host& host, Seconds timeout) {
+                                           const Place& place, Seconds timeout) {
   Question alone{question.problem, {}};
   alone.layout.mbs = question.layout.mbs;
   planner::PriceBook book(alone.problem);
   const planner::PreparedLayout prepared = prepare(book, alone.layout);
   const Seconds step = planner::simulate_step(prepared.schedule, prepared.costs).step;
-  if (step > kLongCheck || memory_of_all_ranks(alone.layout, prepared.memory) > host.available) {
+  if (step > kLongCheck || memory_of_all_ranks(alone.layout, prepared.memory) > place.available) {
     return std::nullopt;
   }
+  const runtime::Training training = training_of(alone, prepared.schedule, 1);
   const auto ranks =
-      runtime::run_on_threads(training_of(alone, prepared.schedule, 1),
-                              {.timeout = timeout, .take_turns = false, .in_words = {}});
+      place.engine == nullptr
+          ? runtime::run_on_threads(training,
+                                    {.timeout = timeout, .take_turns = false, .in_words = {}})
+          : runtime::run_on_engine(*place.engine, training, runtime::Seating::Replay, timeout);
   const double own = ranks.front().losses.front();
   return OneRankCheck{own, std::abs(loss / own - 1)};
 }
@@ -182,7 +238,7 @@ planner::Timeline one_pipeline(const planner::Timeline& timeline, const planner:
   return out;
 }
 
-int run_on_cpu(const Options& options) {
+int run_on(runtime::Engine* engine, const Options& options) {
   const Settings settings = settings_from(options);
   const Question question = question_from(options);
   planner::PriceBook book(question.problem);
@@ -193,15 +249,19 @@ int run_on_cpu(const Options& options) {
   const runtime::Training training = training_of(question, prepared.schedule, settings.steps);
   runtime::refuse_unsupported(training);
 
-  const runtime::Host host = runtime::this_host();
-  const Bytes needed = memory_of_all_ranks(question.layout, prepared.memory);
-  if (const auto reason = obstacle(question.layout, needed, settings.mode, host)) {
+  const Place place = place_of(engine);
+  const bool enough = question.layout.devices() <= place.most_at_once;
+  const runtime::Mode mode =
+      settings.mode.value_or(enough ? runtime::Mode::Parallel : runtime::Mode::Replay);
+  const auto reason =
+      engine == nullptr
+          ? obstacle(question.layout, memory_of_all_ranks(question.layout, prepared.memory),
+                     settings.mode, runtime::this_host())
+          : obstacle_on_devices(question.layout, prepared.memory, mode, place);
+  if (reason) {
     std::fprintf(stderr, "meshplan: %s\n", reason->c_str());
     return kAnswerIsNo;
   }
-  const bool enough = question.layout.devices() <= host.cores;
-  const runtime::Mode mode =
-      settings.mode.value_or(enough ? runtime::Mode::Parallel : runtime::Mode::Replay);
   runtime::MeasureOptions measure;
   measure.timeout = settings.timeout;
   RunReport report{question.layout,
@@ -214,15 +274,13 @@ int run_on_cpu(const Options& options) {
     Progress progress;
     progress.show("running " + std::to_string(settings.steps) + " steps of about " +
                   profiles::human(report.predicted.step));
-    runtime::Measured measured = mode == runtime::Mode::Parallel
-                                     ? runtime::measure_parallel(training, measure)
-                                     : runtime::measure_replay(training, prepared.costs, measure);
-    report.measured = std::move(measured.measurement);
-    timeline = std::move(measured.timeline);
+    runtime::Measured result = measured(place, training, prepared.costs, mode, measure);
+    report.measured = std::move(result.measurement);
+    timeline = std::move(result.timeline);
     if (!options.no_check && question.layout.devices() > 1) {
       progress.show("checking the first loss on one rank");
       report.check =
-          one_rank_check(question, report.measured.losses.front(), host, settings.timeout);
+          one_rank_check(question, report.measured.losses.front(), place, settings.timeout);
     }
   }
   if (!options.out.empty()) {
@@ -249,15 +307,14 @@ int run_on_cpu(const Options& options) {
 }
 
 int run(const Options& options) {
-  if (options.backend == "cuda") {
-    std::fprintf(stderr, "meshplan: this build has no GPU engine; use --backend cpu\n");
-    return kDeviceFailure;
-  }
-  if (options.backend != "cpu") {
+  if (options.backend != "cpu" && options.backend != "cuda") {
     throw InputError("--backend", "cpu or cuda", "'" + options.backend + "'");
   }
   try {
-    return run_on_cpu(options);
+    return run_on(options.backend == "cuda" ? &runtime::load_engine() : nullptr, options);
+  } catch (const runtime::EngineMissing& missing) {
+    std::fprintf(stderr, "meshplan: %s\n", missing.what());
+    return kDeviceFailure;
   } catch (const runtime::RankFailure& failure) {
     std::string words = failure.what();
     for (char& c : words) {
@@ -283,8 +340,9 @@ void add_run(CLI::App& app, Action& action) {
   add("--plan", options->plan_number, "which plan of the file (0)", "N");
   add("--backend", options->backend, "cpu or cuda (cpu)", "B");
   add("--mode", options->mode,
-      "parallel: all ranks at once; replay: one after the other, communication modelled "
-      "(parallel if there are cores enough)",
+      "parallel: all ranks at once; replay: one after the other, communication modelled; "
+      "partitioned: 2, 4 or 8 ranks on parts of one GPU (parallel if there are cores or GPUs "
+      "enough)",
       "M");
   add("--steps", options->steps, "steps to run; the first does not count (5)", "N");
   add("--tolerance", options->tolerance, "exit 1 when the step time is further off, e.g. 10%", "X");

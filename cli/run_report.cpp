@@ -120,10 +120,10 @@ std::string run_text(const planner::Problem& problem, const RunReport& report) {
   const runtime::Measurement& m = report.measured;
   std::string out = question_text(problem);
   out += fmt::format("ran       {} ranks on {}, {}: {}\n\n", m.ranks, m.device, name(m.mode),
-                     m.mode == runtime::Mode::Parallel
-                         ? "all at once, everything measured"
-                         : "one after the other; the timeline is put together, communication is "
-                           "modelled");
+                     m.mode == runtime::Mode::Replay
+                         ? "one after the other; the timeline is put together, communication is "
+                           "modelled"
+                         : "all at once, everything measured");
   out += styled(planner::text(report.layout), Style::Bold) + "\n";
   out += time_table(report) + "\n" + memory_table(report) + "\nloss";
   for (const double loss : m.losses) out += fmt::format(" {:.4f}", loss);
@@ -140,7 +140,7 @@ nlohmann::ordered_json run_json(const planner::Problem& problem, const RunReport
                     {"sha256", problem.profile.sha256},
                     {"provenance", problem.profile.provenance}};
   out["mode"] = name(m.mode);
-  out["communication"] = m.mode == runtime::Mode::Parallel ? "measured" : "modelled";
+  out["communication"] = m.mode == runtime::Mode::Replay ? "modelled" : "measured";
   out["ranks"] = m.ranks;
   out["steps"] = m.losses.size();
   out["warm_up_steps"] = m.warm_up;

@@ -82,12 +82,13 @@ void* CudaDevice::allocate_apart(Bytes size, Queue first_user) {
 }
 
 void CudaDevice::release(void* memory, Bytes size, MemoryTerm term) {
-  if (apart_.contains(memory)) {
-    idle_[size.count].push_back({memory, clock_.record(stream(Queue::Compute))});
-  } else {
-    arena_.release(memory);
-  }
   counter_.give_back(size, term);
+  if (!apart_.contains(memory)) return arena_.release(memory);
+  try {
+    idle_[size.count].push_back({memory, clock_.record(stream(Queue::Compute))});
+  } catch (const Error&) {
+    // A device that has failed: called by destructors, and the next call says so anyway.
+  }
 }
 
 void CudaDevice::keep(std::shared_ptr<const void> owner, Moment moment) {

@@ -1,7 +1,6 @@
 #pragma once
 #include <cuda_runtime_api.h>
 
-#include <array>
 #include <cstdint>
 
 #include "kernels/tensor_view.h"
@@ -20,7 +19,7 @@ inline constexpr int kMostLocalRanks = 64;
 ///
 /// Bytes moved: (ranks + 1) * count * size of the type.
 struct Reduce {
-  std::array<const void*, kMostLocalRanks> from{};
+  const void* from[kMostLocalRanks] = {};  // arrays of std have no element for kernels
   int ranks = 1;
   void* out = nullptr;
   std::int64_t begin = 0, count = 0;

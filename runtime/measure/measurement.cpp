@@ -1,10 +1,14 @@
 #include "runtime/measure/measurement.h"
 
 #include <algorithm>
+#include <array>
 
 namespace meshplan::runtime {
 
-std::string_view name(Mode mode) { return mode == Mode::Parallel ? "parallel" : "replay"; }
+std::string_view name(Mode mode) {
+  constexpr std::array<std::string_view, 3> kNames = {"parallel", "replay", "partitioned"};
+  return kNames[static_cast<std::size_t>(mode)];
+}
 
 profiles::Seconds Measurement::least() const {
   return *std::min_element(steps.begin(), steps.end());

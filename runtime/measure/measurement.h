@@ -11,9 +11,10 @@ namespace meshplan::runtime {
 
 /// Parallel: all ranks at once, so there should be a core for each. Replay: one rank at a time;
 /// their computation is measured undisturbed, the timeline is put together by planner/simulate, and
-/// communication is modelled.
-enum class Mode : std::uint8_t { Parallel, Replay };
-std::string_view name(Mode mode);  ///< "parallel", "replay"
+/// communication is modelled. Partitioned: all ranks at once on parts of one device, whose memory
+/// they share; communication is copies within it.
+enum class Mode : std::uint8_t { Parallel, Replay, Partitioned };
+std::string_view name(Mode mode);  ///< "parallel", "replay", "partitioned"
 
 /// What the instructions of one kind on one chunk took, computation alone: over micro-batches,
 /// steps and the ranks that share the chunk.

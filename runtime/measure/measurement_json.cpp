@@ -50,10 +50,10 @@ MemoryUse read_memory(const JsonNode& node) {
 }
 
 Mode read_mode(const JsonNode& node) {
-  for (const Mode mode : {Mode::Parallel, Mode::Replay}) {
+  for (const Mode mode : {Mode::Parallel, Mode::Replay, Mode::Partitioned}) {
     if (node.string() == name(mode)) return mode;
   }
-  node.refuse("parallel or replay");
+  node.refuse("parallel, replay or partitioned");
 }
 
 planner::Action read_action(const JsonNode& node) {
@@ -72,7 +72,7 @@ std::string measurement_text(const Measurement& m) {
   out["layout"] = m.layout;
   out["device"] = m.device;
   out["mode"] = name(m.mode);
-  out["communication"] = m.mode == Mode::Parallel ? "measured" : "modelled";
+  out["communication"] = m.mode == Mode::Replay ? "modelled" : "measured";
   out["ranks"] = m.ranks;
   out["warm_up_steps"] = m.warm_up;
   out["step_seconds"] = m.step.count();
