@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/serving_accuracy.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "planner/evaluate/evaluate_runs.h"
@@ -270,13 +271,33 @@ int run(const Options& options) {
   json document;
   std::string text;
   double worst_mean = 0;
+  std::vector<const planner::RecordedRun*> serving;
+  std::vector<planner::RecordedRun> training;
+  for (planner::RecordedRun& run : runs) {
+    if (run.problem.workload.kind == planner::Workload::Kind::Inference) {
+      serving.push_back(&run);
+    } else {
+      training.push_back(std::move(run));
+    }
+  }
   if (tables.size() < options.files.size()) {
     Progress progress;
-    const RunsReport report = planner::evaluate_runs(
-        runs, [&](int done) { progress.show(fmt::format("{} of {} runs", done, runs.size())); });
+    const RunsReport report = planner::evaluate_runs(training, [&](int done) {
+      progress.show(fmt::format("{} of {} runs", done, training.size()));
+    });
     document = report_json(report);
-    text = report_text(report);
+    if (!training.empty() || serving.empty()) text = report_text(report);
     worst_mean = report.time.mape;
+  }
+  if (!serving.empty()) {
+    const planner::ServingReport report = planner::evaluate_inference(serving);
+    json accuracy = serving_accuracy_json(report);
+    for (const auto& [reason, count] : report.unpredictable) {
+      accuracy["unpredictable"][reason] = count + document["unpredictable"].value(reason, 0);
+    }
+    document.merge_patch(accuracy);
+    text += (text.empty() ? "" : "\n") + serving_accuracy_text(report);
+    worst_mean = std::max(worst_mean, worst_mean_error(report));
   }
   if (!tables.empty()) {
     const planner::TablesReport report =

@@ -45,7 +45,7 @@ EvaluatedRun evaluate_one(const RecordedRun& run) {
   }
   const Problem& problem = run.problem;
   if (problem.workload.kind == Workload::Kind::Inference) {
-    out.unpredictable = "inference is not predicted yet";
+    out.unpredictable = "a serving run, not a training step";
     return out;
   }
   const auto broken =

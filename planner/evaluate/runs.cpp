@@ -1,5 +1,6 @@
 #include "planner/evaluate/runs.h"
 
+#include <charconv>
 #include <map>
 
 #include "planner/layout/layout_text.h"
@@ -92,9 +93,14 @@ class Reader {
     problem.profile = profile(problem.cluster.device);
     read_workload(node.at("workload"), problem.workload);
     std::string framework;
+    std::string engine;
     std::optional<bool> overlap_grad;
     if (const auto options = node.find_value("options")) {
       if (const auto name = options->find_value("framework")) framework = name->string();
+      if (const auto name = options->find_value("engine")) engine = name->string();
+      if (const auto version = options->find_value("engine_version")) {
+        out.engine_version = version->string();
+      }
       if (const auto flash = options->find_value("flash_attention")) {
         problem.flash_attention = flash->boolean();
       }
@@ -111,6 +117,10 @@ class Reader {
       }
     }
     problem.framework = profiles::load_framework(framework, files_);
+    if (problem.workload.kind == Workload::Kind::Inference) {
+      out.engine = profiles::load_engine(habits_of(engine, out.engine_version), files_);
+      out.engine_known = out.engine.known && !engine.empty();
+    }
     out.framework_known = problem.framework.known && !framework.empty();
     const auto kind = node.at("measured").find_value("memory_kind");
     const bool stated = kind && kind->string() != "unstated";
@@ -178,6 +188,17 @@ class Reader {
     } else {
       node.at("kind").refuse("training or inference");
     }
+  }
+
+  /// TensorRT-LLM ran engines built ahead, from C++, up to 0.18; since 0.19 it runs PyTorch.
+  /// Source: its performance overview, "Reproducing Benchmarked Results".
+  static std::string habits_of(const std::string& engine, std::string_view version) {
+    if (version.starts_with('v')) version.remove_prefix(1);
+    if (engine != "tensorrt-llm" || !version.starts_with("0.")) return engine;
+    version.remove_prefix(2);
+    int minor = 0;
+    std::from_chars(version.data(), version.data() + version.size(), minor);
+    return minor < 19 ? "tensorrt-llm-cpp" : engine;
   }
 
   const DataFiles& files_;

@@ -7,6 +7,7 @@
 #include "planner/problem.h"
 #include "profiles/cluster_load.h"
 #include "profiles/data_files.h"
+#include "profiles/engine.h"
 #include "profiles/json_node.h"
 
 namespace meshplan::planner {
@@ -20,6 +21,9 @@ struct RecordedRun {
   std::string layout_text;
   Problem problem;
   bool framework_known = true;
+  profiles::Engine engine;  ///< of an inference run: whose habits it shows
+  std::string engine_version;
+  bool engine_known = true;
   std::optional<Layout> layout;        ///< none: the text is no layout, see `refusal`
   std::optional<std::string> refusal;  ///< why this run cannot be predicted at all
   bool failed = false;                 ///< measured outcome: out of memory or crashed

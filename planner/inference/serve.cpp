@@ -1,0 +1,306 @@
+#include "planner/inference/serve.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <vector>
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Engine;
+using profiles::Seconds;
+
+/// Requests alike in everything that is still to happen.
+struct Requests {
+  int count = 1;
+  int prompt = 0, output = 0;
+  double sent = 0;         ///< when its user sent it
+  double ready = 0;        ///< when it reached the scheduler
+  double first_token = 0;  ///< when its first token came
+  int generated = 0;       ///< tokens of the answer so far
+  int read = 0;  ///< of what must be read before decoding: prompt, after a preemption also
+                 ///< what was generated
+  [[nodiscard]] int to_read() const { return prompt + std::max(generated - 1, 0); }
+  [[nodiscard]] int left() const { return output - generated; }
+};
+
+class Server {
+ public:
+  Server(const StepCost& cost, const Engine& engine, const Load& load, std::int64_t room)
+      : cost_(cost), engine_(engine), load_(load), room_(static_cast<double>(room)) {}
+
+  Service run() {
+    Service out;
+    if ((1 + load_.spread) * (load_.prompt + load_.output) > room_) {
+      out.served = false;
+      return out;
+    }
+    for (int user = 0; user < load_.users && issued_ < load_.requests;) {
+      const int alike = one_by_one() ? 1 : std::min(load_.users, load_.requests);
+      send(0, alike);
+      user += alike;
+    }
+    while (finished_ < load_.requests) advance();
+    const double requests = load_.requests;
+    out.ttft = Seconds{ttft_ / requests};
+    out.tpot = Seconds{long_answers_ > 0 ? tpot_ / long_answers_ : 0};
+    out.duration = Seconds{now_};
+    out.tokens_per_second = now_ > 0 ? tokens_ / now_ : 0;
+    out.decoding = decode_steps_ > 0 ? decoded_ / decode_steps_ : 0;
+    out.preempted = preempted_;
+    return out;
+  }
+
+ private:
+  /// Golden-ratio sequences: lengths evenly spread, prompt and output independent of each other.
+  int length(int average, double ratio) const {
+    const double place = std::fmod(issued_ * ratio, 1.0);
+    const double part = 1 + load_.spread * (2 * place - 1);
+    return std::max(1, static_cast<int>(std::lround(average * part)));
+  }
+
+  /// Whether requests sent at the same time differ.
+  [[nodiscard]] bool one_by_one() const { return load_.online || load_.spread > 0; }
+
+  void send(double at, int count) {
+    count = std::min(count, load_.requests - issued_);
+    if (count <= 0) return;
+    Requests next;
+    next.count = count;
+    next.prompt = length(load_.prompt, 0.6180339887498949);
+    next.output = length(load_.output, 0.7548776662466927);
+    next.sent = next.ready = at;
+    if (load_.online) {
+      front_end_free_ = std::max(front_end_free_, at) + engine_.receive.count();
+      next.ready = front_end_free_ + engine_.request.count();
+    }
+    issued_ += count;
+    coming_.push_back(next);
+  }
+
+  /// Cache that a request takes now or has been promised.
+  [[nodiscard]] double committed(const Requests& r, int held) const {
+    return r.count * (held + engine_.reserved_output * r.left());
+  }
+
+  /// One step, or several in which nothing comes or goes.
+  void advance() {
+    while (!coming_.empty() && coming_.front().ready <= now_) {
+      waiting_.push_back(coming_.front());
+      coming_.pop_front();
+    }
+    make_room();
+    Step step{.streams = load_.online};
+    read_prompts(step);
+    const bool decodes = !running_.empty() && (step.prompt_tokens == 0 ||
+                                               (engine_.fuses_prefill && !load_.prompts_first));
+    if (decodes) add_decoding(step);
+    if (step.prompt_tokens == 0 && step.decoding == 0) {
+      now_ = std::max(now_, coming_.front().ready);
+      return;
+    }
+    int repeats = 1;
+    if (step.prompt_tokens == 0) repeats = quiet_steps(step);
+    // Keys grow by one a step: the mean of the run.
+    step.cached += (repeats - 1) / 2.0;
+    now_ += repeats * cost_(step).count();
+    if (decodes) decode(repeats);
+    start_decoding();
+  }
+
+  /// Preempts the youngest until every running request has room for its next token.
+  void make_room() {
+    double held = 0;
+    double growing = 0;
+    for (const Requests& r : running_) {
+      held += r.count * static_cast<double>(r.prompt + r.generated);
+      growing += r.count;
+    }
+    for (const Requests& r : reading_) held += r.count * static_cast<double>(r.to_read());
+    while (held + growing > room_ && !running_.empty()) {
+      Requests& youngest = running_.back();
+      Requests one = youngest;
+      one.count = 1;
+      one.read = 0;
+      held -= one.prompt + one.generated;
+      growing -= 1;
+      waiting_.push_front(one);
+      ++preempted_;
+      if (--youngest.count == 0) running_.pop_back();
+      // Nothing is admitted in the step of a preemption, or it would come back at once.
+      blocked_ = true;
+    }
+  }
+
+  /// Takes in what fits and reads up to the budget of tokens.
+  void read_prompts(Step& step) {
+    double committed_now = 0;
+    int decoding = 0;
+    for (const Requests& r : running_) {
+      committed_now += committed(r, r.prompt + r.generated);
+      decoding += r.count;
+    }
+    int under_way = decoding;
+    for (const Requests& r : reading_) {
+      committed_now += committed(r, r.to_read());
+      under_way += r.count;
+    }
+    const bool beside = engine_.fuses_prefill && !load_.prompts_first;
+    double budget = engine_.max_batched_tokens - (beside ? decoding : 0);
+    for (Requests& r : reading_) budget -= read(r, budget, step);
+    const bool open = !blocked_;
+    blocked_ = false;
+    while (open && !waiting_.empty() && budget >= 1) {
+      Requests& next = waiting_.front();
+      const int whole = next.to_read();
+      if (!engine_.chunked_prefill && whole > budget && step.prompt_tokens > 0) break;
+      Requests one = next;
+      one.count = 1;
+      const double each = std::max(committed(one, whole), whole + 1.0);
+      const double places = std::floor((room_ - committed_now) / each + 1e-9);
+      const double seats = engine_.max_sequences - under_way;
+      // Those whose prompts are read whole in this step; at least one, which may be cut.
+      const double fit = std::max(1.0, std::floor(budget / whole));
+      const int taken = static_cast<int>(std::min({places, seats, fit, 1.0 * next.count}));
+      if (taken < 1) break;
+      Requests group = next;
+      group.count = taken;
+      next.count -= taken;
+      if (next.count == 0) waiting_.pop_front();
+      committed_now += taken * each;
+      under_way += taken;
+      budget -= read(group, budget, step);
+      reading_.push_back(group);
+    }
+  }
+
+  /// Reads tokens of `r` within the budget; the tokens taken.
+  double read(Requests& r, double budget, Step& step) const {
+    const int whole = r.to_read();
+    int chunk = whole - r.read;
+    if (engine_.chunked_prefill) chunk = std::min(chunk, static_cast<int>(budget / r.count));
+    if (chunk <= 0) return 0;
+    const double before = r.read;
+    const double after = before + chunk;
+    step.prompt_tokens += static_cast<double>(r.count) * chunk;
+    step.prompt_pairs += r.count * (after * (after + 1) - before * (before + 1)) / 2;
+    r.read += chunk;
+    if (r.read == whole) step.prompts += r.count;
+    return static_cast<double>(r.count) * chunk;
+  }
+
+  void add_decoding(Step& step) const {
+    double keys = 0;
+    for (const Requests& r : running_) {
+      step.decoding += r.count;
+      keys += r.count * static_cast<double>(r.prompt + r.generated);
+    }
+    step.cached = keys / step.decoding;
+  }
+
+  /// Steps until a request ends, one comes that might be taken in, or the cache is full.
+  [[nodiscard]] int quiet_steps(const Step& step) {
+    int steps = INT32_MAX;
+    for (const Requests& r : running_) steps = std::min(steps, r.left());
+    const double free = room_ - step.cached * step.decoding;
+    steps = std::min(steps, std::max(1, static_cast<int>(free / step.decoding)));
+    // Attention is linear in the keys only over short runs.
+    steps = std::min(steps, std::max(16, static_cast<int>(step.cached / 4)));
+    const bool seats = step.decoding < engine_.max_sequences;
+    if (seats && waiting_.empty() && !coming_.empty() && steps > 1) {
+      const double each = cost_(step).count();
+      const double until = coming_.front().ready - now_;
+      steps = std::min(steps, std::max(1, static_cast<int>(std::ceil(until / each))));
+    }
+    return steps;
+  }
+
+  void decode(int steps) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < running_.size(); ++i) {
+      Requests r = running_[i];
+      decoded_ += static_cast<double>(r.count) * steps;
+      r.generated += steps;
+      if (r.left() > 0) {
+        running_[kept++] = r;
+      } else {
+        finish(r);
+      }
+    }
+    running_.resize(kept);
+    decode_steps_ += steps;
+  }
+
+  void finish(const Requests& r) {
+    finished_ += r.count;
+    tokens_ += static_cast<double>(r.count) * r.output;
+    if (r.output > 1) {
+      tpot_ += r.count * (now_ - r.first_token) / (r.output - 1);
+      long_answers_ += r.count;
+    }
+    if (one_by_one()) {
+      for (int i = 0; i < r.count; ++i) send(now_, 1);
+    } else {
+      send(now_, r.count);
+    }
+  }
+
+  /// Requests whose prompt is read get their first token.
+  void start_decoding() {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < reading_.size(); ++i) {
+      Requests r = reading_[i];
+      if (r.read < r.to_read()) {
+        reading_[kept++] = r;
+        continue;
+      }
+      if (r.generated == 0) {
+        r.generated = 1;
+        r.first_token = now_;
+        ttft_ += r.count * (now_ - r.sent);
+      }
+      if (r.left() <= 0) {
+        finish(r);
+        continue;
+      }
+      const bool alike = !running_.empty() && running_.back().generated == r.generated &&
+                         running_.back().output == r.output && running_.back().prompt == r.prompt &&
+                         running_.back().first_token == r.first_token;
+      if (alike) {
+        running_.back().count += r.count;
+      } else {
+        running_.push_back(r);
+      }
+    }
+    reading_.resize(kept);
+  }
+
+  const StepCost& cost_;
+  const Engine& engine_;
+  const Load& load_;
+  const double room_;
+  double now_ = 0;
+  double front_end_free_ = 0;
+  int issued_ = 0, finished_ = 0;
+  bool blocked_ = false;
+  std::deque<Requests> coming_, waiting_;
+  std::vector<Requests> reading_, running_;  ///< in the order in which they were taken in
+  double ttft_ = 0, tpot_ = 0, tokens_ = 0, long_answers_ = 0;
+  double decoded_ = 0, decode_steps_ = 0;
+  std::int64_t preempted_ = 0;
+};
+
+}  // namespace
+
+int offline_requests(std::int64_t tokens) {
+  if (tokens <= 256) return 30000;
+  if (tokens <= 2500) return 3000;
+  return tokens <= 5500 ? 1500 : 1000;
+}
+
+Service serve(const StepCost& cost, const Engine& engine, const Load& load, std::int64_t room) {
+  return Server(cost, engine, load, room).run();
+}
+
+}  // namespace meshplan::planner

@@ -1,0 +1,363 @@
+#include "planner/inference/step_time.h"
+
+#include <algorithm>
+#include <boost/range/iterator_range.hpp>
+#include <cmath>
+
+#include "planner/cost/compute/attention.h"
+#include "planner/cost/compute/gemm.h"
+#include "planner/cost/compute/memory_bound.h"
+#include "planner/cost/compute/overlap.h"
+#include "planner/inference/direct_all_reduce.h"
+#include "planner/inference/experts_touched.h"
+#include "planner/layout/stage_split.h"
+#include "planner/memory/rank_parameters.h"
+#include "planner/model/traffic.h"
+
+namespace meshplan::planner {
+namespace {
+
+using profiles::Bytes;
+using profiles::DataType;
+using profiles::Seconds;
+
+constexpr int kActivationBytes = 2;
+
+/// Rungs of the ladders: 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ...
+std::int64_t rung(std::size_t index) {
+  const auto i = static_cast<std::int64_t>(index);
+  if (i < 8) return i;
+  return (4 + i % 4) << (i / 4 - 1);
+}
+/// The last rung that is not above `value`.
+std::size_t rung_below(double value) {
+  if (value < 8) return static_cast<std::size_t>(std::max(value, 0.0));
+  const int octave = std::ilogb(value);
+  const auto quarter = static_cast<std::size_t>(value / std::ldexp(1.0, octave - 2)) - 4;
+  return static_cast<std::size_t>(octave - 1) * 4 + quarter;
+}
+
+/// Of the links, what rings reach on PCIe hosts that let peers reach each other through all
+/// switches, as servers for inference do, in one socket and across both; NCCL's price stands where
+/// it is less. Fitted on recorded serving results of L40S and A100 over PCIe (docs/inference.md).
+constexpr double kPcieInSocket = 0.45, kPcieAcrossSockets = 0.40;
+
+/// The host runs ahead of the device only where the device is the slower one, and each step begins
+/// with an empty queue: neither hides the other wholly. Collectives come on top, for they wait
+/// until the last rank has launched. p of planner/cost/compute/overlap.h.
+constexpr double kLaunchOverlap = 3;
+
+/// The scales of 4-bit weights, one byte to 16 of them, are read besides.
+double scale_seconds(const RankGemm& g, const profiles::DeviceProfile& profile) {
+  const double bytes = static_cast<double>(g.columns) * static_cast<double>(g.inner) / 16;
+  return bytes / (profile.gemm.memory_efficiency * profile.device.memory_bandwidth.rate);
+}
+
+DataType sixteen_bits(DataType type) { return profiles::bits(type) < 16 ? DataType::Bf16 : type; }
+
+bool is_product(const Operator& op) {
+  return op.kind == OperatorKind::Gemm || op.kind == OperatorKind::GroupedGemm ||
+         op.kind == OperatorKind::Router;
+}
+
+LayerSplit serving_split(const Layout& layout) {
+  LayerSplit out = layer_split(layout);
+  out.sp = false;
+  return out;
+}
+
+}  // namespace
+
+DataType cache_type(const profiles::Engine& engine, DataType weights) {
+  const bool narrow = profiles::bits(weights) < 16;
+  if (!narrow) return weights;
+  return engine.cache_follows_weights ? DataType::Fp8 : DataType::Bf16;
+}
+
+StepPrices::Part StepPrices::Ladder::at(double tokens,
+                                        const std::function<Part(std::int64_t)>& price) {
+  if (tokens <= 0) return {};
+  // Below one token there is nothing to interpolate with: a step has a token or none.
+  const double asked = std::max(tokens, 1.0);
+  const std::size_t below = rung_below(asked);
+  if (rungs_.size() < below + 2) rungs_.resize(below + 2);
+  const auto value = [&](std::size_t index) -> const Part& {
+    auto& held = rungs_[index];
+    if (!held) held = price(rung(index));
+    return *held;
+  };
+  const auto low = static_cast<double>(rung(below));
+  const double part = (asked - low) / (static_cast<double>(rung(below + 1)) - low);
+  if (part <= 0) return value(below);
+  return (1 - part) * value(below) + part * value(below + 1);
+}
+
+StepPrices::StepPrices(const Problem& problem, const profiles::Engine& engine, const Layout& layout)
+    : problem_(problem),
+      engine_(engine),
+      layout_(layout),
+      split_(serving_split(layout)),
+      attention_split_(split_),
+      attention_dp_(engine.attention_data_parallel && problem.model.experts && layout.tp > 1),
+      exchanges_(layout.ep > 1 && layout.dp > 1 && layout.ep > layout.tp),
+      weight_type_(problem.workload.data_type),
+      cache_type_(cache_type(engine, problem.workload.data_type)),
+      graphs_(model_graphs(with_padded_vocabulary(problem.model, layout.tp), true,
+                           problem.workload.data_type)),
+      tp_shape_(group_shape(layout, Axis::Tp, problem.cluster)),
+      tp_(tp_shape_, problem.cluster),
+      ep_(exchanges_ ? expert_group_shape(layout, problem.cluster) : GroupShape{}, problem.cluster),
+      hop_(layout.pp > 1 ? pipeline_hop(layout, 0, problem.cluster) : GroupShape{},
+           problem.cluster) {
+  if (attention_dp_) attention_split_.tp = 1;
+  const std::vector<int> split = stage_split(layout, problem.model);
+  int first = 0;
+  for (std::size_t s = 0; s < split.size(); ++s) {
+    const int sparse = sparse_layers(problem.model, first, split[s]);
+    stages_.push_back({split[s] - sparse, sparse, s == 0, s + 1 == split.size()});
+    first += split[s];
+  }
+  pair_seconds_ = seconds_per_pair();
+}
+
+const Operator& StepPrices::core_attention() const {
+  const OperatorGraph& graph =
+      boost::num_vertices(graphs_.dense_layer) > 0 ? graphs_.dense_layer : graphs_.sparse_layer;
+  for (const auto vertex : boost::make_iterator_range(boost::vertices(graph))) {
+    if (graph[vertex].kind == OperatorKind::Attention) return graph[vertex];
+  }
+  return graph[0];
+}
+
+Seconds StepPrices::collective(Collective operation, std::int64_t bytes) const {
+  const Seconds nccl = tp_.time(operation, Bytes{bytes});
+  if (problem_.cluster.intra_kind != profiles::IntraNodeKind::Pcie) return nccl;
+  const double n = layout_.tp;
+  const bool crosses = 2 * tp_shape_.extent > problem_.cluster.devices_per_node;
+  const double share = crosses ? kPcieAcrossSockets : kPcieInSocket;
+  const double passes = operation == Collective::AllReduce ? 2 : 1;
+  const Seconds ring =
+      tp_.time(operation, Bytes{1}) +
+      passes * (n - 1) / n * (Bytes{bytes} / (share * problem_.cluster.intra_bandwidth));
+  return std::min(nccl, ring);
+}
+
+Seconds StepPrices::all_reduce(std::int64_t bytes) const {
+  const Seconds nccl = collective(Collective::AllReduce, bytes);
+  if (!engine_.custom_all_reduce) return nccl;
+  const auto direct = direct_all_reduce_time(Bytes{bytes}, tp_shape_, problem_.cluster);
+  return direct ? std::min(nccl, *direct) : nccl;
+}
+
+StepPrices::Part StepPrices::layer_part(const OperatorGraph& graph, std::int64_t tokens) const {
+  Part out;
+  const profiles::DeviceProfile& profile = problem_.profile;
+  bool in_attention = true;
+  const bool sparse = &graph == &graphs_.sparse_layer;
+  // Each replica brings its own tokens to experts that all of them share.
+  const double routed = static_cast<double>(tokens) * (exchanges_ ? layout_.dp : 1);
+  const std::int64_t own = attention_dp_ ? (tokens + layout_.tp - 1) / layout_.tp : tokens;
+  for (const auto vertex : boost::make_iterator_range(boost::vertices(graph))) {
+    const Operator& op = graph[vertex];
+    const LayerSplit& split = in_attention ? attention_split_ : split_;
+    const std::int64_t here = in_attention ? own : tokens;
+    if (op.kind == OperatorKind::GroupedGemm) {
+      // Of the experts on this rank those that are touched, each with its share of the tokens.
+      const RankGemm g = rank_gemm(op, static_cast<std::int64_t>(routed), split);
+      const double share = static_cast<double>(g.groups) / op.experts;
+      const double touched =
+          std::max(1.0, share * experts_touched(op.experts, op.experts_per_token, routed));
+      const double rows = routed * op.experts_per_token * share / touched;
+      const Estimate time = gemm_time({std::max<std::int64_t>(1, std::llround(rows)), g.columns,
+                                       g.inner, static_cast<int>(std::lround(touched))},
+                                      weight_type_, profile, Clocks::Sustained);
+      out.matrices += time.time.count();
+    } else if (is_product(op)) {
+      const RankGemm g = rank_gemm(op, here, split);
+      const DataType type =
+          op.kind == OperatorKind::Router ? sixteen_bits(weight_type_) : weight_type_;
+      out.matrices +=
+          gemm_time({g.rows, g.columns, g.inner, 1}, type, profile, Clocks::Sustained).time.count();
+      if (type == DataType::Fp4) out.matrices += scale_seconds(g, profile);
+    } else if (op.kind == OperatorKind::Norm || op.kind == OperatorKind::Activation ||
+               op.kind == OperatorKind::Rotary || op.kind == OperatorKind::Dispatch ||
+               op.kind == OperatorKind::Combine) {
+      const Traffic traffic = operator_traffic(graph, vertex, here, 1, split);
+      out.matrices += memory_bound_time(traffic.forward, profile).time.count();
+    }
+    const bool shared_expert = sparse && !in_attention && op.kind == OperatorKind::Gemm;
+    if (op.reduces_output && !shared_expert && split.tp > 1) {
+      out.communication += all_reduce(here * op.output * kActivationBytes).count();
+    }
+    const std::int64_t stream = tokens * problem_.model.hidden * kActivationBytes;
+    if (op.kind == OperatorKind::Combine && layout_.tp > 1) {
+      if (attention_dp_) {
+        out.communication += (collective(Collective::AllGather, stream) +
+                              collective(Collective::ReduceScatter, stream))
+                                 .count();
+      } else if (!exchanges_) {
+        out.communication += all_reduce(stream).count();
+      }
+    }
+    if (op.kind == OperatorKind::Combine && exchanges_) {
+      const Bytes sent{stream / layout_.tp * op.experts_per_token};
+      out.communication += 2 * ep_.time(Collective::AllToAll, sent).count();
+    }
+    if (op.kind == OperatorKind::Residual) in_attention = false;
+  }
+  return out;
+}
+
+StepPrices::Part StepPrices::head_part(std::int64_t rows) const {
+  Part out;
+  for (const auto vertex : boost::make_iterator_range(boost::vertices(graphs_.head))) {
+    const Operator& op = graphs_.head[vertex];
+    if (op.kind == OperatorKind::Gemm) {
+      const RankGemm g = rank_gemm(op, rows, split_);
+      out.matrices += gemm_time({g.rows, g.columns, g.inner, 1}, sixteen_bits(weight_type_),
+                                problem_.profile, Clocks::Sustained)
+                          .time.count();
+      if (op.split == Split::Vocabulary && layout_.tp > 1) {
+        const std::int64_t logits = rows * op.output * kActivationBytes;
+        out.communication += collective(Collective::AllGather, logits).count();
+      }
+    } else if (op.kind == OperatorKind::Norm) {
+      const Traffic traffic = operator_traffic(graphs_.head, vertex, rows, 1, split_);
+      out.matrices += memory_bound_time(traffic.forward, problem_.profile).time.count();
+    }
+  }
+  return out;
+}
+
+double StepPrices::decode_attention_at(std::int64_t requests, std::int64_t keys) const {
+  const Operator& op = core_attention();
+  AttentionShape shape{requests,
+                       1,
+                       keys,
+                       rank_heads(op, attention_split_),
+                       rank_kv_heads(op, attention_split_),
+                       op.head_dim,
+                       op.value_head_dim,
+                       true};
+  if (op.window) shape.kv_len = std::min<std::int64_t>(shape.kv_len, *op.window);
+  if (const auto& latent = problem_.model.latent_attention) {
+    // Absorbed form: all heads read one latent, keys and values at once; half of it counts as keys.
+    shape.kv_heads = 1;
+    shape.head_dim = shape.value_head_dim = (latent->key_value_rank + latent->rope_head_dim) / 2;
+  }
+  return attention_time(shape, AttentionPass::Forward, AttentionKernel::Flash, cache_type_,
+                        problem_.profile, Clocks::Sustained)
+      .time.count();
+}
+
+double StepPrices::decode_attention(double requests, double keys) {
+  if (requests <= 0) return 0;
+  const double n = std::max(1.0, requests);
+  const double k = std::max(1.0, keys);
+  const std::size_t row = rung_below(n);
+  const std::size_t column = rung_below(k);
+  if (attention_.size() < row + 2) attention_.resize(row + 2);
+  const auto value = [&](std::size_t i, std::size_t j) {
+    auto& line = attention_[i];
+    if (line.size() < j + 1) line.resize(j + 1);
+    if (!line[j]) line[j] = decode_attention_at(rung(i), rung(j));
+    return *line[j];
+  };
+  const auto share = [](double x, std::size_t below) {
+    const auto low = static_cast<double>(rung(below));
+    return (x - low) / (static_cast<double>(rung(below + 1)) - low);
+  };
+  const double along_keys = share(k, column);
+  const auto line = [&](std::size_t i) {
+    const double low = value(i, column);
+    return along_keys > 0 ? low + along_keys * (value(i, column + 1) - low) : low;
+  };
+  const double along_requests = share(n, row);
+  const double low = line(row);
+  return along_requests > 0 ? low + along_requests * (line(row + 1) - low) : low;
+}
+
+double StepPrices::seconds_per_pair() const {
+  const Operator& op = core_attention();
+  const std::int64_t prompt = std::max(1, problem_.workload.prompt);
+  const std::int64_t together = std::max<std::int64_t>(1, engine_.max_batched_tokens / prompt);
+  AttentionShape shape{together,
+                       prompt,
+                       prompt,
+                       rank_heads(op, attention_split_),
+                       rank_kv_heads(op, attention_split_),
+                       op.head_dim,
+                       op.value_head_dim,
+                       true};
+  const double seconds =
+      attention_time(shape, AttentionPass::Forward, AttentionKernel::Flash,
+                     sixteen_bits(weight_type_), problem_.profile, Clocks::Sustained)
+          .time.count();
+  const auto length = static_cast<double>(prompt);
+  return seconds / (static_cast<double>(together) * length * (length + 1) / 2);
+}
+
+StepTime StepPrices::time(const Step& step) {
+  const double pp = layout_.pp;
+  // The requests of one micro-batch; with fewer than stages some stages idle.
+  const double decoding = step.decoding > 0 ? std::max(1.0, step.decoding / pp) : 0;
+  const double prompt_tokens = step.prompt_tokens / pp;
+  const double tokens = decoding + prompt_tokens;
+  const double rows = decoding + (step.prompts > 0 ? std::max(step.prompts / pp, 1.0) : 0);
+  const double ranks = attention_dp_ ? layout_.tp : 1;
+
+  const Part dense =
+      stages_.empty() || boost::num_vertices(graphs_.dense_layer) == 0
+          ? Part{}
+          : dense_.at(tokens, [&](std::int64_t t) { return layer_part(graphs_.dense_layer, t); });
+  const Part sparse =
+      boost::num_vertices(graphs_.sparse_layer) == 0
+          ? Part{}
+          : sparse_.at(tokens, [&](std::int64_t t) { return layer_part(graphs_.sparse_layer, t); });
+  const Part head = head_.at(rows, [&](std::int64_t t) { return head_part(t); });
+  const double attention = decode_attention(decoding / ranks, step.cached) +
+                           step.prompt_pairs / pp / ranks * pair_seconds_;
+  double through = 0;
+  double slowest = 0;
+  StepTime out;
+  double matrices = 0;
+  double core = 0;
+  double communication = 0;
+  for (const Stage& stage : stages_) {
+    const int layers = stage.dense + stage.sparse;
+    Part sum = stage.dense * dense + stage.sparse * sparse;
+    if (stage.head) sum += head;
+    const double scores = layers * attention;
+    const double whole = sum.matrices + scores + sum.communication;
+    through += whole;
+    slowest = std::max(slowest, whole);
+    matrices += sum.matrices;
+    core += scores;
+    communication += sum.communication;
+  }
+  if (layout_.pp > 1) {
+    const Bytes boundary{static_cast<std::int64_t>(tokens * problem_.model.hidden) *
+                         kActivationBytes};
+    const double hops = (pp - 1) * hop_.time(Collective::SendReceive, boundary).count();
+    through += hops;
+    communication += hops;
+  }
+  const double device = std::max(through, pp * slowest);
+  out.matrices = Seconds{matrices};
+  out.attention = Seconds{core};
+  out.communication = Seconds{communication};
+  out.pipeline = Seconds{device - matrices - core - communication};
+
+  const bool reads = step.prompt_tokens > 0;
+  const double old_host = problem_.cluster.device.compute_capability < 89 ? engine_.ampere_host : 1;
+  const Seconds launches =
+      problem_.model.layers * old_host * (reads ? engine_.prefill_layer : engine_.layer);
+  const double computing = device - communication;
+  const double together = overlapped(launches.count(), computing, kLaunchOverlap);
+  const Seconds exposed{together - computing};
+  out.host = exposed + engine_.step;
+  if (step.streams) out.host += (step.decoding + step.prompts) * engine_.stream;
+  return out;
+}
+
+}  // namespace meshplan::planner

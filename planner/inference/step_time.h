@@ -1,0 +1,111 @@
+#pragma once
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "planner/cost/collective/collective_model.h"
+#include "planner/layout/layout.h"
+#include "planner/model/model_graphs.h"
+#include "planner/model/shard.h"
+#include "planner/problem.h"
+#include "profiles/engine.h"
+#include "profiles/units.h"
+
+/// What one step of a serving engine costs: a forward pass over one token of each decoding request
+/// and over some tokens of prompts, on one replica (tp x pp devices).
+///
+/// A step's time is what its operators take on the slowest rank (planner/cost), the collectives
+/// between them, and the host's work beside and between them (profiles/engine.h). Weights are read
+/// once whatever the tokens, keys and values once for each request: that is why small batches are
+/// bound by memory and why batching pays.
+namespace meshplan::planner {
+
+/// What one step does, on all pipeline stages.
+struct Step {
+  double decoding = 0;       ///< requests that decode one token each
+  double cached = 0;         ///< keys that each of them attends to, on average
+  double prompt_tokens = 0;  ///< tokens of prompts
+  double prompt_pairs = 0;   ///< and pairs of query and key among and before them
+  double prompts = 0;        ///< prompts that end, and so give their first token
+  bool streams = false;      ///< each token is sent to a user as it comes
+};
+
+/// Where the time of a step goes; the parts add up.
+struct StepTime {
+  profiles::Seconds matrices{0};       ///< products with weights, and what lies between them
+  profiles::Seconds attention{0};      ///< reading the cache; scores of the prompts
+  profiles::Seconds communication{0};  ///< all-reduces, exchanges of experts, pipeline transfers
+  profiles::Seconds pipeline{0};  ///< stages that wait: uneven ones, fewer requests than stages
+  profiles::Seconds host{0};      ///< what the host's work adds
+  [[nodiscard]] profiles::Seconds sum() const {
+    return matrices + attention + communication + pipeline + host;
+  }
+};
+
+/// Prices of steps of one layout, each piece computed once: products and collectives at a ladder of
+/// token counts (four to the octave) and attention at a ladder of batches and lengths, linear
+/// between. Keeps references to its arguments; not thread-safe.
+class StepPrices {
+ public:
+  /// `layout` must be legal. dp is not looked at, save for experts spread over replicas.
+  StepPrices(const Problem& problem, const profiles::Engine& engine, const Layout& layout);
+
+  /// One step. With pp stages the requests travel as pp micro-batches, and a step is one round of
+  /// all of them: pp times the slowest stage, or once through all stages, whichever is longer.
+  [[nodiscard]] StepTime time(const Step& step);
+
+ private:
+  /// Seconds of one layer, or of the head, over some tokens.
+  struct Part {
+    double matrices = 0, communication = 0;
+    Part& operator+=(const Part& other) {
+      matrices += other.matrices;
+      communication += other.communication;
+      return *this;
+    }
+    friend Part operator+(Part a, const Part& b) { return a += b; }
+    friend Part operator*(double n, const Part& a) { return {n * a.matrices, n * a.communication}; }
+  };
+  /// A function of tokens, computed where it is asked.
+  class Ladder {
+   public:
+    Part at(double tokens, const std::function<Part(std::int64_t)>& price);
+
+   private:
+    std::vector<std::optional<Part>> rungs_;
+  };
+  struct Stage {
+    int dense = 0, sparse = 0;  ///< layers
+    bool embedding = false, head = false;
+  };
+
+  Part layer_part(const OperatorGraph& graph, std::int64_t tokens) const;
+  Part head_part(std::int64_t rows) const;
+  profiles::Seconds collective(Collective operation, std::int64_t bytes) const;
+  profiles::Seconds all_reduce(std::int64_t bytes) const;
+  double decode_attention(double requests, double keys);
+  double decode_attention_at(std::int64_t requests, std::int64_t keys) const;
+  double seconds_per_pair() const;
+  [[nodiscard]] const Operator& core_attention() const;
+
+  const Problem& problem_;
+  const profiles::Engine& engine_;
+  Layout layout_;
+  LayerSplit split_;            ///< of everything but attention under attention_dp_
+  LayerSplit attention_split_;  ///< of attention and its projections
+  bool attention_dp_ = false;
+  bool exchanges_ = false;  ///< experts spread over replicas: all-to-all
+  profiles::DataType weight_type_, cache_type_;
+  ModelGraphs graphs_;
+  GroupShape tp_shape_;
+  CollectiveModel tp_, ep_, hop_;
+  std::vector<Stage> stages_;
+  double pair_seconds_ = 0;
+  Ladder dense_, sparse_, head_;
+  std::vector<std::vector<std::optional<double>>> attention_;
+};
+
+/// The format in which the engine keeps keys and values under weights of `weights`.
+profiles::DataType cache_type(const profiles::Engine& engine, profiles::DataType weights);
+
+}  // namespace meshplan::planner
