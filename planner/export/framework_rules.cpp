@@ -72,15 +72,18 @@ const TargetFramework& FrameworkRules::at(const std::string& name, const std::st
 }
 
 Situation FrameworkJudge::situation(const Layout& layout) {
-  SplitShape split;
   if (!layout.stages.empty()) {
-    split = split_shape(layout.stages);
-  } else {
+    return {layout, problem_.model, problem_.workload, problem_.cluster,
+            split_shape(layout.stages)};
+  }
+  // A search asks of many layouts with the same chunks in a row.
+  if (layout.chunks() != last_chunks_) {
     const auto [at, fresh] = default_splits_.try_emplace(layout.chunks());
     if (fresh) at->second = split_shape(stage_split(layout, problem_.model));
-    split = at->second;
+    last_chunks_ = layout.chunks();
+    last_split_ = at->second;
   }
-  return {layout, problem_.model, problem_.workload, problem_.cluster, split};
+  return {layout, problem_.model, problem_.workload, problem_.cluster, last_split_};
 }
 
 std::optional<std::string> FrameworkJudge::broken_rule(const Layout& layout) {

@@ -69,7 +69,9 @@ class FrameworkJudge {
 
   const TargetFramework& framework_;
   const Problem& problem_;
-  std::map<int, SplitShape> default_splits_;
+  std::map<int, SplitShape> default_splits_;  ///< by number of chunks
+  int last_chunks_ = 0;                       ///< whose split was asked for last
+  SplitShape last_split_;
 };
 
 }  // namespace meshplan::planner

@@ -35,6 +35,17 @@ EXPORTS = [
     ("dataparallel", "tp1,pp1,dp8,mbs1"),
 ]
 
+# The same of plans that serve, made from a plan that trains.
+SERVING = [
+    ("vllm", "tp4,pp2,dp1,stages=20-12"),
+    ("vllm", "tp4,pp1,dp2"),
+    ("tensorrt-llm", "tp4,pp2,dp1,stages=20-12"),
+    ("tensorrt-llm", "tp4,pp1,dp2"),
+    ("tgi", "tp8,pp1,dp1"),
+    ("tgi", "tp4,pp1,dp2"),
+]
+REQUESTS = {"kind": "inference", "prompt": 1024, "output": 256, "dtype": "bf16", "concurrency": 64}
+
 
 def flags_of(script, program):
     """Words after `program` in the one command of a script that runs it."""
@@ -73,12 +84,19 @@ def check_torchtitan(text, _):
         assert layers == [f"layers.{i}" for i in range(32)], layers
 
 
+def check_script(text, _):
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+    if "<<'END'" in text:
+        json.loads(text.split("<<'END'\n")[1].split("\nEND\n")[0])
+
+
 def check_python(text, _):
     ast.parse(text)
 
 
 CHECKS = {"megatron": check_megatron, "deepspeed": check_deepspeed,
-          "torchtitan": check_torchtitan}
+          "torchtitan": check_torchtitan, "vllm": check_script, "tensorrt-llm": check_script,
+          "tgi": check_script}
 
 
 def main():
@@ -86,10 +104,17 @@ def main():
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         plan = pathlib.Path(folder) / "plan.json"
-        for framework, layout in EXPORTS:
+        for framework, layout in EXPORTS + SERVING:
+            serves = (framework, layout) in SERVING
             # Exit code 1 says that it does not fit, which is of no account here.
-            subprocess.run([binary, "predict", *TRAINING, "--layout", layout, "--out", plan],
+            subprocess.run([binary, "predict", *TRAINING, "--layout",
+                            "tp8,pp1,dp1,mbs1" if serves else layout, "--out", plan],
                            capture_output=True, check=False)
+            if serves:
+                document = json.loads(plan.read_text())
+                document["workload"] = REQUESTS
+                document["plans"][0]["layout"] = layout
+                plan.write_text(json.dumps(document))
             run = subprocess.run([binary, "export", plan, "--to", framework], capture_output=True,
                                  text=True, check=False)
             try:
@@ -99,7 +124,7 @@ def main():
                     SystemExit) as error:
                 failures += 1
                 print(f"{framework} {layout}: {error}")
-    print(f"{len(EXPORTS)} launch files, {failures} failures")
+    print(f"{len(EXPORTS + SERVING)} launch files, {failures} failures")
     return 1 if failures else 0
 
 
