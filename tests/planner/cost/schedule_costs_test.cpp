@@ -92,5 +92,48 @@ TEST(Predict, TermsAddUpToTheStep) {
   }
 }
 
+/// The first forward and backward of each chunk with stalls, less the same without.
+std::vector<Seconds> stalls_of(Problem problem, const char* text) {
+  const ScheduleCosts calm = costs_of(problem, text);
+  problem.framework.stalled_ranks = 16;
+  problem.framework.stalled_transfer = Seconds{0.25};
+  problem.framework.stalled_all_reduce = {1e9};
+  const ScheduleCosts stalled = costs_of(problem, text);
+  std::vector<Seconds> out;
+  for (std::size_t c = 0; c < calm.chunks.size(); ++c) {
+    EXPECT_EQ(stalled.chunks[c].forward.pp - calm.chunks[c].forward.pp,
+              stalled.chunks[c].input_grad.pp - calm.chunks[c].input_grad.pp);
+    out.push_back(stalled.chunks[c].forward.pp - calm.chunks[c].forward.pp);
+  }
+  return out;
+}
+
+TEST(ScheduleCosts, BothEndsOfATransferWaitOnAStalledNetwork) {
+  // Two nodes of 8, stages of 4 ranks: only the hop from stage 1 to stage 2 leaves a node.
+  const Problem efa = training_problem("llama-3-8b", "aws-p5-h100:2", 4096, 32);
+  const std::vector<Seconds> expected{Seconds{0}, Seconds{0.25}, Seconds{0.25}, Seconds{0}};
+  EXPECT_EQ(stalls_of(efa, "tp4,pp4,dp1,mbs1,sp"), expected);
+  // Fewer ranks than it takes, and another network.
+  const std::vector<Seconds> none(2, Seconds{0});
+  EXPECT_EQ(
+      stalls_of(training_problem("llama-3-8b", "aws-p5-h100:1", 4096, 32), "tp4,pp2,dp1,mbs1"),
+      none);
+  EXPECT_EQ(stalls_of(training_problem("llama-3-8b", "dgx-h100:2", 4096, 32), "tp8,pp2,dp1,mbs1"),
+            none);
+}
+
+TEST(ScheduleCosts, AFullStageRetriesItsAllocations) {
+  // 0.2 s in every micro-batch, half in each pass, of stages that fill more than they may.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 32);
+  problem.framework.retry = Seconds{0.2};
+  const ScheduleCosts roomy = costs_of(problem, "tp4,pp2,dp1,mbs1");
+  problem.framework.retry_fill = 1e-3;
+  const ScheduleCosts full = costs_of(problem, "tp4,pp2,dp1,mbs1");
+  for (std::size_t c = 0; c < 2; ++c) {
+    const Seconds forward = full.chunks[c].forward.overhead - roomy.chunks[c].forward.overhead;
+    EXPECT_NEAR(forward.count(), 0.1, 1e-12);
+  }
+}
+
 }  // namespace
 }  // namespace meshplan::planner

@@ -123,5 +123,39 @@ TEST(StageMemory, MoreCuttingNeverTakesMore) {
   }));
 }
 
+TEST(StageMemory, GathersFreedLateFollowHowFarTheHostRunsAhead) {
+  // 64 bytes for each token and hidden feature: all of it with eight stages,
+  // none with two, half with five; never without sharded sequences.
+  profiles::Framework framework = profiles::load_framework("generic", profiles::DataFiles());
+  framework.side_stream_bytes = 64;
+  const Transformer model = preset("llama-3-8b");
+  const auto late = [&](const char* text) {
+    const Layout layout = layout_from_text(text);
+    Workload workload;
+    workload.seq_len = 4096;
+    workload.global_batch = 32;
+    const ModelGraphs graphs = model_graphs(model, true, workload.data_type);
+    const ActivationBytes activations =
+        activation_bytes(model, graphs, layout, workload, framework);
+    const RankParameters parameters = rank_parameters(model, layer_split(layout));
+    std::vector<StageLoad> loads;
+    stage_loads(model, layout, workload, stage_split(layout, model), parameters, activations,
+                loads);
+    const auto buffers = [&](const ActivationBytes& bytes) {
+      std::vector<StageMemory> out;
+      stage_memory(layout, workload, framework, loads, parameters, bytes, out);
+      return out[0].buffers;
+    };
+    ActivationBytes prompt = activations;
+    prompt.side_stream = {};
+    return (buffers(activations) - buffers(prompt)).count;
+  };
+  constexpr std::int64_t whole = std::int64_t{64} * 4096 * 4096;
+  EXPECT_EQ(late("tp2,pp2,dp1,mbs1"), 0);
+  EXPECT_EQ(late("tp2,pp2,dp1,mbs1,sp"), 0);
+  EXPECT_EQ(late("tp2,pp5,dp1,mbs1,sp"), whole / 2);
+  EXPECT_EQ(late("tp2,pp8,dp1,mbs1,sp"), whole);
+}
+
 }  // namespace
 }  // namespace meshplan::planner
