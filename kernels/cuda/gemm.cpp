@@ -22,12 +22,12 @@ void run(const Gemm& op, Queue& queue) {
                    .transpose_a = op.transpose_a,
                    .transpose_b = op.transpose_b,
                    .beta = op.accumulate ? 1.0F : 0.0F};
-  if (op.bias.empty() || op.bias.type == op.c.type) {
-    gemm.bias = op.bias;
-    return multiply(gemm, queue);
-  }
-  // The epilogue takes a bias of the type of c. Another is added to the sums before they are
-  // rounded: they wait in fp32.
+  if (op.bias.empty()) return multiply(gemm, queue);
+  gemm.bias = op.bias;
+  if (op.bias.type == op.c.type && multiplies(gemm, queue)) return multiply(gemm, queue);
+  // The epilogue takes a bias of the type of c, if it takes one. Another is added to the sums
+  // before they are rounded: they wait in fp32.
+  gemm.bias = {};
   Queue::State& state = queue.state();
   gemm.c =
       matrix_view(static_cast<float*>(state.scratch.reserve(4 * op.c.elements(), state.stream)),

@@ -2,6 +2,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/gemm_library.h"
@@ -79,7 +81,9 @@ struct GemmLibrary::State {
   std::int64_t workspace_bytes = 0;
   std::optional<int> multiprocessors;
   Scratch workspace;
-  std::map<GemmProblem, PreparedGemm> prepared;
+  std::map<GemmProblem, std::optional<PreparedGemm>> prepared;  ///< none: no algorithm
+
+  const std::optional<PreparedGemm>& prepared_for(const GemmProblem& problem);
 
   ~State() {
     if (handle != nullptr) cublasLtDestroy(handle);
@@ -97,7 +101,7 @@ std::int64_t GemmLibrary::held_bytes() const { return state_->workspace.bytes();
 
 namespace {
 
-PreparedGemm prepare(const GemmProblem& problem, const GemmLibrary::State& library) {
+std::optional<PreparedGemm> prepare(const GemmProblem& problem, const GemmLibrary::State& library) {
   PreparedGemm gemm;
   // Sums in fp32 for bf16 and fp32 alike; CUBLAS_COMPUTE_32F does not round fp32 operands to TF32.
   cublasLtMatmulDesc_t created = nullptr;
@@ -138,26 +142,36 @@ PreparedGemm prepare(const GemmProblem& problem, const GemmLibrary::State& libra
 
   cublasLtMatmulHeuristicResult_t best{};
   int found = 0;
-  check(cublasLtMatmulAlgoGetHeuristic(library.handle, gemm.description.get(), gemm.first.get(),
-                                       gemm.second.get(), gemm.result.get(), gemm.result.get(),
-                                       preference.get(), 1, &best, &found),
-        "cublasLtMatmulAlgoGetHeuristic");
-  if (found == 0)
-    fail("cublasLtMatmulAlgoGetHeuristic",
-         "no algorithm for a product of " + std::to_string(problem.m) + " x " +
-             std::to_string(problem.n) + " x " + std::to_string(problem.k));
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+      library.handle, gemm.description.get(), gemm.first.get(), gemm.second.get(),
+      gemm.result.get(), gemm.result.get(), preference.get(), 1, &best, &found);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0))
+    return std::nullopt;
+  check(status, "cublasLtMatmulAlgoGetHeuristic");
   gemm.algorithm = best.algo;
   return gemm;
 }
 
 }  // namespace
 
+const std::optional<PreparedGemm>& GemmLibrary::State::prepared_for(const GemmProblem& problem) {
+  const auto known = prepared.find(problem);
+  if (known != prepared.end()) return known->second;
+  return prepared.emplace(problem, prepare(problem, *this)).first->second;
+}
+
+bool GemmLibrary::multiplies(const BatchedGemm& gemm) {
+  return state_->prepared_for(problem_of(gemm)).has_value();
+}
+
 void GemmLibrary::multiply(const BatchedGemm& gemm, CUstream_st* stream) {
   const GemmProblem problem = problem_of(gemm);
-  auto found = state_->prepared.find(problem);
-  if (found == state_->prepared.end())
-    found = state_->prepared.emplace(problem, prepare(problem, *state_)).first;
-  const PreparedGemm& prepared = found->second;
+  const std::optional<PreparedGemm>& found = state_->prepared_for(problem);
+  if (!found)
+    fail("cublasLtMatmulAlgoGetHeuristic",
+         "no algorithm for a product of " + std::to_string(problem.m) + " x " +
+             std::to_string(problem.n) + " x " + std::to_string(problem.k));
+  const PreparedGemm& prepared = *found;
   if (problem.bias) set(prepared.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, gemm.bias.data);
   void* workspace = state_->workspace.reserve(state_->workspace_bytes, stream);
   check(cublasLtMatmul(state_->handle, prepared.description.get(), &gemm.alpha, gemm.b.data,
@@ -166,6 +180,10 @@ void GemmLibrary::multiply(const BatchedGemm& gemm, CUstream_st* stream) {
                        &prepared.algorithm, workspace,
                        static_cast<std::size_t>(state_->workspace_bytes), stream),
         "cublasLtMatmul");
+}
+
+bool multiplies(const BatchedGemm& gemm, Queue& queue) {
+  return queue.state().gemm->multiplies(gemm);
 }
 
 void multiply(const BatchedGemm& gemm, Queue& queue) {

@@ -14,6 +14,7 @@ class GemmLibrary {
   GemmLibrary(const GemmLibrary&) = delete;
   GemmLibrary& operator=(const GemmLibrary&) = delete;
 
+  bool multiplies(const BatchedGemm& gemm);
   void multiply(const BatchedGemm& gemm, CUstream_st* stream);
   [[nodiscard]] std::int64_t held_bytes() const;
 

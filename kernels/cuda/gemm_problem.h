@@ -46,7 +46,11 @@ struct GemmProblem {
 
 GemmProblem problem_of(const BatchedGemm& gemm);
 
-/// Issues it. Empty products are the caller's: m, n, k and batch are at least 1.
+/// Whether some algorithm does it: not every combination of types and a bias has one.
+bool multiplies(const BatchedGemm& gemm, Queue& queue);
+
+/// Issues it. Empty products are the caller's: m, n, k and batch are at least 1. Throws Error where
+/// no algorithm does it.
 void multiply(const BatchedGemm& gemm, Queue& queue);
 
 /// y = x + bias, where x may be F32 beside a bf16 y.

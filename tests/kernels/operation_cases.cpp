@@ -204,6 +204,18 @@ void activation(const Expect& expect) {
   }
 }
 
+/// f(100) = 100 and f(-100) = 0 to fp32, and nothing overflows on the way.
+void activation_far_from_zero(const Expect& expect) {
+  for (const Activation kind : {Activation::Gelu, Activation::GeluTanh, Activation::Silu}) {
+    expect("far from 0", [&](Arena& arena) {
+      const TensorView x = arena.random(1, 4);
+      const double values[] = {100.0, -100.0, 1e30, -1e4};
+      for (std::int64_t c = 0; c < 4; ++c) set_element(x, 0, c, values[c]);
+      return ActivationForward{kind, x, arena.output(1, 4, ElementType::F32, {1e-30, 5e-7})};
+    });
+  }
+}
+
 void rotary(const Expect& expect) {
   struct Shape {
     std::int64_t batch, length, heads, head_dim, rotary_dim, offset;
@@ -376,6 +388,7 @@ constexpr std::array kTables = {
     CaseTable{"rms_norm", rms_norm},
     CaseTable{"norm_without_parameters", norm_without_parameters},
     CaseTable{"activation", activation},
+    CaseTable{"activation_far_from_zero", activation_far_from_zero},
     CaseTable{"rotary", rotary},
     CaseTable{"cross_entropy", cross_entropy},
     CaseTable{"dropout", dropout},
