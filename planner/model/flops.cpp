@@ -64,22 +64,33 @@ Flops forward_flops(const OperatorGraph& graph, double tokens, double kv_length,
   return sum;
 }
 
-Flops forward_flops_per_token(const Transformer& model, double seq_len,
-                              AttentionConvention convention) {
-  Flops sum = forward_flops(embedding_operators(model), 1, seq_len, convention) +
-              forward_flops(head_operators(model), 1, seq_len, convention);
-  // Layers differ by dense or sparse, windowed or not.
+namespace {
+
+/// Layers differ by dense or sparse, windowed or not: `of` is asked once for each kind.
+template <typename Of>
+Flops sum_over_layers(const Transformer& model, bool flash_attention, Of&& of) {
+  Flops sum{};
   std::map<std::pair<bool, bool>, Flops> kinds;
   for (int layer = 0; layer < model.layers; ++layer) {
     const std::pair kind{model.sparse(layer), layer >= model.first_window_layer};
     auto found = kinds.find(kind);
     if (found == kinds.end()) {
-      const OperatorGraph graph = layer_operators(model, layer, true);
-      found = kinds.emplace(kind, forward_flops(graph, 1, seq_len, convention)).first;
+      found = kinds.emplace(kind, of(layer_operators(model, layer, flash_attention))).first;
     }
     sum += found->second;
   }
   return sum;
+}
+
+}  // namespace
+
+Flops forward_flops_per_token(const Transformer& model, double seq_len,
+                              AttentionConvention convention) {
+  const auto forward = [&](const OperatorGraph& graph) {
+    return forward_flops(graph, 1, seq_len, convention);
+  };
+  return forward(embedding_operators(model)) + forward(head_operators(model)) +
+         sum_over_layers(model, true, forward);
 }
 
 Flops model_flops_per_token(const Transformer& model, double seq_len,
@@ -89,20 +100,21 @@ Flops model_flops_per_token(const Transformer& model, double seq_len,
 Flops executed_flops_per_token(const Transformer& model, double seq_len,
                                AttentionConvention convention, Recompute recompute,
                                bool flash_attention) {
-  Flops again{};
-  for (int layer = 0; layer < model.layers; ++layer) {
-    const OperatorGraph graph = layer_operators(model, layer, flash_attention);
-    for (const auto vertex : boost::make_iterator_range(vertices(graph))) {
-      const Operator& op = graph[vertex];
+  const auto again = [&](const OperatorGraph& layer) {
+    Flops sum{};
+    for (const auto vertex : boost::make_iterator_range(vertices(layer))) {
+      const Operator& op = layer[vertex];
       const bool core = op.kind == OperatorKind::Attention || op.kind == OperatorKind::Scores ||
                         op.kind == OperatorKind::Context;
       const bool repeats =
           recompute == Recompute::Full || (recompute == Recompute::Selective && core);
-      if (repeats) again += forward_flops(op, 1, seq_len, convention);
-      again += backward_flops(op, 1, seq_len, convention).rebuilt;
+      if (repeats) sum += forward_flops(op, 1, seq_len, convention);
+      sum += backward_flops(op, 1, seq_len, convention).rebuilt;
     }
-  }
-  return model_flops_per_token(model, seq_len, convention) + again;
+    return sum;
+  };
+  return model_flops_per_token(model, seq_len, convention) +
+         sum_over_layers(model, flash_attention, again);
 }
 Flops forward_flops_per_sequence(const Transformer& model, double seq_len,
                                  AttentionConvention convention) {
