@@ -158,17 +158,18 @@ class ComputePricer {
                          op.head_dim,
                          op.value_head_dim,
                          true};
-    // Context parallelism balances the causal triangle: every rank sees half the keys on average.
-    if (query_ < seq_) {
-      shape.causal = false;
-      shape.kv_len = seq_ / 2;
-    }
+    // Context parallelism balances the causal triangle: every rank computes its share of it. Its
+    // work is priced as that of whole sequences; blocks of them run no better.
+    shape.query_len = seq_;
+    shape.batch = std::max<std::int64_t>(1, sequences_ * query_ / seq_);
+    const double share =
+        static_cast<double>(sequences_ * query_) / static_cast<double>(shape.batch * seq_);
     if (op.window) shape.kv_len = std::min<std::int64_t>(shape.kv_len, *op.window);
     const auto kernel = framework_.flash2 ? AttentionKernel::Flash2 : AttentionKernel::Flash;
     const auto pass = [&](AttentionPass which) {
       Estimate out =
           attention_time(shape, which, kernel, attention_type_, profile_, Clocks::Sustained);
-      out.time *= framework_.attention_slowdown;
+      out.time *= share * framework_.attention_slowdown;
       return out;
     };
     const Estimate forward = pass(AttentionPass::Forward);

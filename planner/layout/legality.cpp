@@ -41,6 +41,13 @@ void judge(const Layout& l, const Transformer& model, const Workload& workload, 
       })) {
     return;
   }
+  const bool ulysses = l.cp > 1 && l.cp_kind == ContextKind::Ulysses;
+  if (breaks(ulysses && model.heads % (l.tp * l.cp) != 0, Rule::HeadsByTp, [&] {
+        return fmt::format("{} heads are not divisible by tp {} * cp {}, as ulysses needs",
+                           model.heads, l.tp, l.cp);
+      })) {
+    return;
+  }
   const bool kv_fits = model.kv_heads % l.tp == 0 || l.tp % model.kv_heads == 0;
   if (breaks(!kv_fits, Rule::KvHeadsByTp, [&] {
         return fmt::format("{} kv heads and tp {}: neither divides the other", model.kv_heads,

@@ -15,7 +15,7 @@ namespace meshplan::planner {
 /// planner/export's.
 enum class Rule : std::uint8_t {
   Devices,                ///< tp * pp * dp * cp exceeds the cluster
-  HeadsByTp,              ///< heads % tp
+  HeadsByTp,              ///< heads % tp, under ulysses heads % (tp * cp)
   KvHeadsByTp,            ///< kv heads and tp: one must divide the other
   HiddenByTp,             ///< hidden % tp, ffn % tp
   BatchByMicrobatch,      ///< global batch % (dp * mbs)

@@ -8,8 +8,8 @@
 
 namespace meshplan::planner {
 
-/// Layouts that share everything but ZeRO stage, overlap and order of axes: what the search bounds
-/// together before it prices any of them.
+/// Layouts that share everything but ZeRO stage, overlap, cp_kind and order of axes: what the
+/// search bounds together before it prices any of them.
 struct Family {
   Degrees degrees;
   PipelineChoice pipeline;
@@ -20,10 +20,12 @@ struct Family {
   std::array<std::optional<profiles::Bytes>, 4> peaks;
 };
 
-/// The layout of `family` with the given ZeRO stage and overlap, in the default order of axes.
-inline Layout member(const SearchSpace& space, const Family& family, int zero, Overlap overlap) {
+/// The layout of `family` with the given ZeRO stage and overlap, in the default order of axes, with
+/// the first cp_kind where none is given.
+inline Layout member(const SearchSpace& space, const Family& family, int zero, Overlap overlap,
+                     std::optional<ContextKind> kind = std::nullopt) {
   return space.layout(family.degrees, family.pipeline, family.sp, family.recompute, zero, overlap,
-                      Layout{}.order);
+                      kind ? *kind : space.context_kinds(family.degrees).front(), Layout{}.order);
 }
 
 }  // namespace meshplan::planner

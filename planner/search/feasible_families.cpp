@@ -35,13 +35,14 @@ class Judge {
 
   /// `size` layouts lie under `d`.
   void judge(const Degrees& d, std::int64_t size) {
-    Layout probe = space_.layout(d, {}, false, Recompute::None, 0, Overlap::None, Layout{}.order);
+    Layout probe = member(space_, {.degrees = d}, 0, Overlap::None);
     probe.stages.clear();
     probe.hsdp = 1;
     if (const auto rule = rule_broken_by(probe)) {
       reject(name(*rule), size);
       return;
     }
+    kinds_ = space_.context_kinds(d);
     orders_ = space_.orders(d);
     std::int64_t place = out_.counts.candidates;
     for (const PipelineChoice& pipeline : space_.pipelines(d)) {
@@ -60,7 +61,8 @@ class Judge {
     loads_.clear();
     for (const int zero : space_.zero_stages(family.degrees)) {
       const auto overlaps = space_.overlaps(family.degrees, family.sp, zero);
-      const auto layouts = static_cast<std::int64_t>(overlaps.size() * orders_.size());
+      const auto layouts =
+          static_cast<std::int64_t>(overlaps.size() * kinds_.size() * orders_.size());
       size += layouts;
       const Layout layout = member(space_, family, zero, overlaps.front());
       if (const auto rule = rule_broken_by(layout)) {
@@ -85,18 +87,21 @@ class Judge {
     return size;
   }
 
-  /// Rejects what `refusing_rule` refuses of `layout` with each overlap and order; returns how
-  /// many.
+  /// Rejects what `refusing_rule` refuses of `layout` with each overlap, cp_kind and order;
+  /// returns how many.
   std::int64_t refused(Layout layout, const std::vector<Overlap>& overlaps) {
     if (!refusing_rule_) return 0;
     std::int64_t count = 0;
     for (const Overlap overlap : overlaps) {
       layout.overlap = overlap;
-      for (const auto& order : orders_) {
-        layout.order = order;
-        if (const auto rule = refusing_rule_(layout)) {
-          reject(*rule, 1);
-          ++count;
+      for (const ContextKind kind : kinds_) {
+        layout.cp_kind = kind;
+        for (const auto& order : orders_) {
+          layout.order = order;
+          if (const auto rule = refusing_rule_(layout)) {
+            reject(*rule, 1);
+            ++count;
+          }
         }
       }
     }
@@ -123,6 +128,7 @@ class Judge {
   PriceBook& book_;
   SplitBook& splits_;
   FeasibleFamilies out_;
+  std::vector<ContextKind> kinds_;           ///< under the degrees at hand
   std::vector<std::array<Axis, 4>> orders_;  ///< under the degrees at hand
   std::vector<StageLoad> loads_;             ///< scratch
   std::vector<StageMemory> memory_;          ///< scratch

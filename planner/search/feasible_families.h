@@ -23,7 +23,7 @@ struct FeasibleFamilies {
 
 /// Judges every layout of `space`: the planner's rules first, then `refusing_rule` (may be empty),
 /// then memory. Rules that hold or fail for everything under some degrees are judged once; memory
-/// once for all overlaps and orders.
+/// once for all overlaps, cp_kinds and orders: it is the same for them.
 FeasibleFamilies feasible_families(const SearchSpace& space, const RefusingRule& refusing_rule,
                                    PriceBook& book, SplitBook& splits);
 

@@ -1,6 +1,7 @@
 #include "planner/search/placement_book.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace meshplan::planner {
 namespace {
@@ -15,6 +16,10 @@ void keep_cheaper(BlockCost& best, const BlockCost& other) {
   keep(best.recompute, other.recompute);
 }
 
+Degrees degrees_of(const Layout& layout) {
+  return {layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.mbs};
+}
+
 }  // namespace
 
 const std::vector<PlacedOrders>& PlacementBook::of(const Layout& layout) {
@@ -22,9 +27,8 @@ const std::vector<PlacedOrders>& PlacementBook::of(const Layout& layout) {
   const auto [at, fresh] = placed_.try_emplace(key);
   if (!fresh) return at->second;
   std::vector<PlacedOrders>& placed = at->second;
-  const Degrees degrees{layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.mbs};
   std::int64_t index = 0;
-  for (const auto& order : space_.orders(degrees)) {
+  for (const auto& order : space_.orders(degrees_of(layout))) {
     Layout ordered = layout;
     ordered.order = order;
     const Placement where = placement(ordered, book_.problem().cluster);
@@ -42,19 +46,21 @@ const BlockPrices& PlacementBook::cheapest_prices(const Layout& layout) {
                       layout.recompute, layout.overlap == Overlap::GradParamTp);
   const auto [at, fresh] = cheapest_.try_emplace(key);
   if (!fresh) return at->second;
-  bool first = true;
-  for (const PlacedOrders& placed : of(layout)) {
-    const BlockPrices prices = book_.prices(layout, placed.where);
-    if (first) {
-      at->second = prices;
-      first = false;
-      continue;
+  const Degrees degrees = degrees_of(layout);
+  std::optional<BlockPrices> cheapest;
+  for (const ContextKind kind : space_.context_kinds(degrees)) {
+    Layout exchanged = layout;
+    exchanged.cp_kind = kind;
+    for (const PlacedOrders& placed : of(layout)) {
+      const BlockPrices prices = book_.prices(exchanged, placed.where);
+      if (!cheapest) cheapest = prices;
+      keep_cheaper(cheapest->dense_layer, prices.dense_layer);
+      keep_cheaper(cheapest->sparse_layer, prices.sparse_layer);
+      keep_cheaper(cheapest->embedding, prices.embedding);
+      keep_cheaper(cheapest->head, prices.head);
     }
-    keep_cheaper(at->second.dense_layer, prices.dense_layer);
-    keep_cheaper(at->second.sparse_layer, prices.sparse_layer);
-    keep_cheaper(at->second.embedding, prices.embedding);
-    keep_cheaper(at->second.head, prices.head);
   }
+  at->second = *cheapest;
   return at->second;
 }
 

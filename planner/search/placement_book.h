@@ -28,8 +28,8 @@ class PlacementBook {
   /// By placement, in the order in which the space comes upon them.
   const std::vector<PlacedOrders>& of(const Layout& layout);
 
-  /// Block prices that no placement of the layout beats: each pass by its cheapest. Shared by all
-  /// pipelines, ZeRO stages and orders.
+  /// Block prices that no placement and no cp_kind of the layout beats: each pass by its cheapest.
+  /// Shared by all pipelines, ZeRO stages and orders.
   const BlockPrices& cheapest_prices(const Layout& layout);
 
  private:

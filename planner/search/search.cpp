@@ -87,12 +87,17 @@ class Search {
     std::int64_t place = family.place;
     for (const int zero : space_.zero_stages(d)) {
       for (const Overlap overlap : space_.overlaps(d, family.sp, zero)) {
-        const std::int64_t here = place;
-        place += orders;
-        if (!family.peaks[static_cast<std::size_t>(zero)] || !wanted(zero, overlap)) continue;
-        const Layout layout = member(space_, family, zero, overlap);
-        for (const PlacedOrders& placed : placements_.of(layout)) {
-          if (const auto allowed = allowed_of(layout, placed, here)) visit(*allowed, placed.where);
+        const bool meant = family.peaks[static_cast<std::size_t>(zero)] && wanted(zero, overlap);
+        for (const ContextKind kind : space_.context_kinds(d)) {
+          const std::int64_t here = place;
+          place += orders;
+          if (!meant) continue;
+          const Layout layout = member(space_, family, zero, overlap, kind);
+          for (const PlacedOrders& placed : placements_.of(layout)) {
+            if (const auto allowed = allowed_of(layout, placed, here)) {
+              visit(*allowed, placed.where);
+            }
+          }
         }
       }
     }

@@ -16,6 +16,14 @@ std::vector<int> divisors(int n, int most) {
   return out;
 }
 
+std::vector<int> context_degrees(int devices, const Workload& workload) {
+  std::vector<int> out = {1};
+  for (int cp = 2; devices % cp == 0 && workload.seq_len / cp >= kContextTokens; cp *= 2) {
+    out.push_back(cp);
+  }
+  return out;
+}
+
 /// The one value that was fixed, or all of `otherwise`.
 template <typename T>
 std::vector<T> fixed_or(bool fixed, T value, std::vector<T> otherwise) {
@@ -31,31 +39,39 @@ SearchSpace::SearchSpace(const Transformer& model, const Workload& workload, int
   const Layout& pinned = fixed_.layout;
   const auto tps = fixed_or(fixed_.has("tp"), pinned.tp, divisors(devices, model.heads));
   const auto pps = fixed_or(fixed_.has("pp"), pinned.pp, divisors(devices, model.layers + 2));
+  const auto cps = fixed_or(fixed_.has("cp"), pinned.cp, context_degrees(devices, workload));
   for (const int tp : tps) {
     for (const int pp : pps) {
-      // Context parallelism is searched where it was asked for: one extra axis multiplies the
-      // space.
-      const int cp = pinned.cp;
-      const std::int64_t others = std::int64_t{1} * tp * pp * cp;
-      const int dp = fixed_.has("dp")        ? pinned.dp
-                     : devices % others == 0 ? static_cast<int>(devices / others)
-                                             : 0;
-      if (dp == 0 || others * dp > devices) continue;
-      std::vector<int> eps = {1};
-      if (fixed_.has("ep")) {
-        eps = {pinned.ep};
-      } else if (model.experts) {
-        eps = divisors(model.experts->count, dp * cp);
+      for (const int cp : cps) {
+        const std::int64_t others = std::int64_t{1} * tp * pp * cp;
+        const int dp = fixed_.has("dp")        ? pinned.dp
+                       : devices % others == 0 ? static_cast<int>(devices / others)
+                                               : 0;
+        if (dp != 0 && others * dp <= devices) add_degrees({tp, cp, pp, dp, 1, 1}, workload);
       }
-      std::vector<int> batches = {1};
-      if (fixed_.has("mbs")) {
-        batches = {pinned.mbs};
-      } else if (workload.global_batch % dp == 0) {
-        batches = divisors(workload.global_batch / dp, kLargestMicrobatch);
-      }
-      for (const int ep : eps) {
-        for (const int mbs : batches) degrees_.push_back({tp, cp, pp, dp, ep, mbs});
-      }
+    }
+  }
+}
+
+void SearchSpace::add_degrees(Degrees d, const Workload& workload) {
+  const Layout& pinned = fixed_.layout;
+  std::vector<int> eps = {1};
+  if (fixed_.has("ep")) {
+    eps = {pinned.ep};
+  } else if (model_.experts) {
+    eps = divisors(model_.experts->count, d.dp * d.cp);
+  }
+  std::vector<int> batches = {1};
+  if (fixed_.has("mbs")) {
+    batches = {pinned.mbs};
+  } else if (workload.global_batch % d.dp == 0) {
+    batches = divisors(workload.global_batch / d.dp, kLargestMicrobatch);
+  }
+  for (const int ep : eps) {
+    for (const int mbs : batches) {
+      d.ep = ep;
+      d.mbs = mbs;
+      degrees_.push_back(d);
     }
   }
 }
@@ -116,6 +132,14 @@ std::vector<Overlap> SearchSpace::overlaps(const Degrees& d, bool sp, int zero) 
   return out;
 }
 
+std::vector<ContextKind> SearchSpace::context_kinds(const Degrees& d) const {
+  if (fixed_.has("cp_kind")) return {fixed_.layout.cp_kind};
+  if (d.cp == 1) return {ContextKind::Ring};
+  std::vector<ContextKind> out = {ContextKind::Ring, ContextKind::AllGather};
+  if (model_.heads % (d.tp * d.cp) == 0) out.push_back(ContextKind::Ulysses);
+  return out;
+}
+
 std::vector<std::array<Axis, 4>> SearchSpace::orders(const Degrees& d) const {
   const Layout defaults;
   if (fixed_.has("order")) return {fixed_.layout.order};
@@ -157,8 +181,8 @@ std::int64_t SearchSpace::size_under(const Degrees& d) const {
       out += static_cast<std::int64_t>(overlaps(d, sp, zero).size());
     }
   }
-  return out *
-         static_cast<std::int64_t>(pipelines(d).size() * recomputes(d).size() * orders(d).size());
+  return out * static_cast<std::int64_t>(pipelines(d).size() * recomputes(d).size() *
+                                         context_kinds(d).size() * orders(d).size());
 }
 
 std::int64_t SearchSpace::size() const {
@@ -168,7 +192,7 @@ std::int64_t SearchSpace::size() const {
 }
 
 Layout SearchSpace::layout(const Degrees& d, const PipelineChoice& pipeline, bool sp,
-                           Recompute recompute, int zero, Overlap overlap,
+                           Recompute recompute, int zero, Overlap overlap, ContextKind kind,
                            const std::array<Axis, 4>& order) const {
   Layout out = fixed_.layout;
   out.tp = d.tp;
@@ -183,6 +207,7 @@ Layout SearchSpace::layout(const Degrees& d, const PipelineChoice& pipeline, boo
   out.recompute = recompute;
   out.zero = zero;
   out.overlap = overlap;
+  out.cp_kind = kind;
   out.order = order;
   return out;
 }
@@ -194,8 +219,10 @@ void SearchSpace::for_each(const std::function<void(const Layout&)>& visit) cons
         for (const Recompute recompute : recomputes(d)) {
           for (const int zero : zero_stages(d)) {
             for (const Overlap overlap : overlaps(d, sp, zero)) {
-              for (const auto& order : orders(d)) {
-                visit(layout(d, pipeline, sp, recompute, zero, overlap, order));
+              for (const ContextKind kind : context_kinds(d)) {
+                for (const auto& order : orders(d)) {
+                  visit(layout(d, pipeline, sp, recompute, zero, overlap, kind, order));
+                }
               }
             }
           }

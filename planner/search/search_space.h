@@ -22,13 +22,21 @@ struct PipelineChoice {
   int vpp = 1;
 };
 
+/// Tokens of a sequence that a rank keeps at least when the search cuts sequences. Published long
+/// context runs keep twice that (Llama 3, table 4: 131,072 tokens over cp 16).
+constexpr int kContextTokens = 4096;
+
 /// Every layout that a search considers, each once: the degrees times the options that make sense
 /// under them. Options that change nothing under some degrees (sp without tp, ZeRO without
 /// replicas, the order of axes of degree one) are there once only.
 ///
-///   degrees: tp * cp * pp * dp = devices, tp <= heads, pp <= layers + 2, cp where it was asked for
-///   mbs:     divisors of the batch of one replica, at most 64; 1 where dp does not divide the
-///   batch options: schedule and vpp, sp, recompute, zero, overlap, order
+///   degrees: tp * cp * pp * dp = devices, tp <= heads, pp <= layers + 2; cp a power of two that
+///            leaves each rank at least kContextTokens tokens of a sequence: below, a rank computes
+///            too little attention to hide the exchange of keys and values behind
+///   mbs:     divisors of the batch of one replica, at most 64; 1 where dp does not divide it
+///   options: schedule and vpp, sp, recompute, zero, overlap, cp_kind, order
+///
+/// Left to `--fix`: etp, hsdp, a stated split, and offload, whose time is not priced.
 class SearchSpace {
  public:
   /// `fixed`: keys of `--fix` take their one value.
@@ -41,6 +49,8 @@ class SearchSpace {
   [[nodiscard]] std::vector<Recompute> recomputes(const Degrees& d) const;
   [[nodiscard]] std::vector<int> zero_stages(const Degrees& d) const;
   [[nodiscard]] std::vector<Overlap> overlaps(const Degrees& d, bool sp, int zero) const;
+  /// The ways to exchange keys and values; those that cut heads only where the heads allow it.
+  [[nodiscard]] std::vector<ContextKind> context_kinds(const Degrees& d) const;
   /// The default order first; orders that differ only in axes of degree 1 once.
   [[nodiscard]] std::vector<std::array<Axis, 4>> orders(const Degrees& d) const;
 
@@ -52,10 +62,13 @@ class SearchSpace {
 
   /// The layout of one combination.
   [[nodiscard]] Layout layout(const Degrees& d, const PipelineChoice& pipeline, bool sp,
-                              Recompute recompute, int zero, Overlap overlap,
+                              Recompute recompute, int zero, Overlap overlap, ContextKind kind,
                               const std::array<Axis, 4>& order) const;
 
  private:
+  /// `d` with every expert degree and micro-batch.
+  void add_degrees(Degrees d, const Workload& workload);
+
   const Transformer& model_;
   LayoutText fixed_;
   std::vector<Degrees> degrees_;

@@ -40,9 +40,9 @@ std::optional<Rule> broken(const char* layout, int devices = 1024,
 }
 
 TEST(Legality, AcceptsWhatRuns) {
-  for (const char* layout :
-       {"tp8,pp4,dp4,mbs1", "tp1,pp1,dp96,mbs1", "tp8,pp4,dp1,mbs2,vpp8,sp",
-        "tp2,pp4,dp2,mbs1,schedule=zb-v", "tp1,pp4,dp96,mbs1", "tp1,pp34,dp1"}) {
+  for (const char* layout : {"tp8,pp4,dp4,mbs1", "tp1,pp1,dp96,mbs1", "tp8,pp4,dp1,mbs2,vpp8,sp",
+                             "tp1,pp1,dp1,cp8,cp_kind=ulysses", "tp2,pp4,dp2,mbs1,schedule=zb-v",
+                             "tp1,pp4,dp96,mbs1", "tp1,pp34,dp1"}) {
     EXPECT_EQ(broken(layout), std::nullopt) << layout;
   }
 }
@@ -50,6 +50,7 @@ TEST(Legality, AcceptsWhatRuns) {
 TEST(Legality, EachRuleNamesItself) {
   EXPECT_EQ(broken("tp8,pp4,dp4", 127), Rule::Devices);
   EXPECT_EQ(broken("tp16,pp1,dp1"), Rule::HeadsByTp);
+  EXPECT_EQ(broken("tp2,pp1,dp1,cp8,cp_kind=ulysses"), Rule::HeadsByTp);  // 24 heads over 16
   EXPECT_EQ(broken("tp12,pp1,dp1"), Rule::KvHeadsByTp);  // 24 % 12 == 0, but 8 and 12 do not divide
   EXPECT_EQ(broken("tp1,pp1,dp1,cp3"), Rule::SequenceByCp);
   EXPECT_EQ(broken("tp1,pp1,dp5"), Rule::BatchByMicrobatch);

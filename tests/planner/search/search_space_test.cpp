@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "tests/support/problems.h"
@@ -34,6 +35,33 @@ TEST(SearchSpace, SizeByHand) {
   // dp2: mbs 1; zero 0 (none, grad), 1 (none, grad, grad+param), 2 (none, grad+param), 3 (none): 8;
   //      recompute 3: 24.
   EXPECT_EQ(space.size(), 18 + 54 + 24);
+}
+
+TEST(SearchSpace, LongSequencesAreCutWhereEnoughTokensStay) {
+  const auto kinds_by_cp = [](int seq_len) {
+    const Problem problem = training_problem("gpt2", "dgx-h100:2", seq_len, 16);
+    std::map<int, std::set<ContextKind>> out;
+    SearchSpace(problem.model, problem.workload, 16).for_each([&](const Layout& layout) {
+      out[layout.cp].insert(layout.cp_kind);
+    });
+    return out;
+  };
+  EXPECT_EQ(kinds_by_cp(4096), (std::map<int, std::set<ContextKind>>{{1, {ContextKind::Ring}}}));
+  // 32,768 tokens: 4,096 a rank with cp 8. gpt2 has 12 heads: cp 2 and 4 can share them, 8 cannot.
+  const std::set<ContextKind> all = {ContextKind::Ring, ContextKind::AllGather,
+                                     ContextKind::Ulysses};
+  const std::set<ContextKind> by_tokens = {ContextKind::Ring, ContextKind::AllGather};
+  EXPECT_EQ(kinds_by_cp(32768), (std::map<int, std::set<ContextKind>>{
+                                    {1, {ContextKind::Ring}}, {2, all}, {4, all}, {8, by_tokens}}));
+}
+
+TEST(SearchSpace, SizeOfCutSequencesByHand) {
+  // Two devices, batch 1, 8,192 tokens: tp2; pp2; dp2 (the batch does not divide: mbs 1); cp2.
+  const Problem problem = training_problem("gpt2", "dgx-h100:1/2", 8192, 1);
+  const SearchSpace space(problem.model, problem.workload, 2);
+  // tp2 9, pp2 27, dp2 24: as SizeByHand with one micro-batch size.
+  // cp2: zero and overlap 8 (replicas, as dp2), recompute 3, ring, all-gather and Ulysses: 72.
+  EXPECT_EQ(space.size(), 9 + 27 + 24 + 72);
 }
 
 TEST(SearchSpace, FixPinsKeys) {

@@ -66,11 +66,12 @@ Problem random_problem() {
   model.hidden = model.embedding_width = 64 * model.heads;
   model.ffn = 4 * model.hidden;
   problem.workload.global_batch = *rc::gen::element(2, 4, 6, 8);
-  problem.workload.seq_len = *rc::gen::element(256, 1024);
+  // From 8,192 tokens on sequences are cut as well.
+  problem.workload.seq_len = *rc::gen::element(256, 1024, 1024, 8192, 16384);
   // From roomy to nothing fits.
   problem.cluster.device.memory =
       Bytes{*rc::gen::element(INT64_C(900'000'000), INT64_C(1'400'000'000), INT64_C(2'500'000'000),
-                              INT64_C(8'000'000'000))};
+                              INT64_C(8'000'000'000), INT64_C(24'000'000'000))};
   problem.profile.device.memory = problem.cluster.device.memory;
   problem.global_sync = *rc::gen::weightedElement<bool>({{3, true}, {1, false}});
   return problem;
