@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/cpu/kernels.h"
+#include "tests/bench/operation_sweeps.h"
 
 namespace meshplan::kernels {
 namespace {
@@ -91,8 +92,14 @@ class Memory {
       values.push_back(static_cast<std::int32_t>(i * 7919 % below));
     return values;
   }
+  double* number() { return &number_; }
+  void fill(const TensorView& view, float value) {
+    cpu::Queue queue;
+    cpu::run(Fill{view, value}, queue);
+  }
 
  private:
+  double number_ = 0;
   std::vector<std::vector<float>> blocks_;
   std::vector<std::vector<std::int32_t>> integers_;
 };
@@ -117,123 +124,20 @@ void time_operation(benchmark::State& state, const Op& op, ElementType type) {
 }
 
 /// Registers `make(memory, rows, cols, type)` at 2^16, 2^20 and 2^24 elements in rows of 1024.
-template <class Make>
-void sweep(const std::string& name, Make make) {
-  for (const ElementType type : {ElementType::F32, ElementType::Bf16}) {
-    for (const int exponent : {16, 20, 24}) {
-      const std::string full =
-          name + (type == ElementType::F32 ? "/f32/2^" : "/bf16/2^") + std::to_string(exponent);
-      benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State& state) {
-        Memory memory;
-        const std::int64_t cols = 1024, rows = (std::int64_t{1} << exponent) / cols;
-        time_operation(state, make(memory, rows, cols, type), type);
-      });
-    }
-  }
-}
-
 void register_memory_bound() {
-  sweep("bias_forward", [](Memory& m, auto r, auto c, auto t) {
-    return BiasForward{m.tensor(r, c, t), m.tensor(1, c), m.tensor(r, c, t)};
-  });
-  sweep("bias_backward", [](Memory& m, auto r, auto c, auto t) {
-    return BiasBackward{m.tensor(r, c, t), m.tensor(1, c)};
-  });
-  sweep("layer_norm_forward", [](Memory& m, auto r, auto c, auto t) {
-    return LayerNormForward{m.tensor(r, c, t), m.tensor(1, c), m.tensor(1, c), 1e-5F,
-                            m.tensor(r, c, t), m.vector(r),    m.vector(r)};
-  });
-  sweep("layer_norm_backward", [](Memory& m, auto r, auto c, auto t) {
-    return LayerNormBackward{m.tensor(r, c, t), m.tensor(1, c), m.tensor(r, c, t),
-                             m.vector(r),       m.vector(r),    m.tensor(r, c, t),
-                             m.tensor(1, c),    m.tensor(1, c)};
-  });
-  sweep("rms_norm_forward", [](Memory& m, auto r, auto c, auto t) {
-    return RmsNormForward{m.tensor(r, c, t), m.tensor(1, c), 1e-5F, m.tensor(r, c, t), m.vector(r)};
-  });
-  sweep("rms_norm_backward", [](Memory& m, auto r, auto c, auto t) {
-    return RmsNormBackward{m.tensor(r, c, t), m.tensor(1, c),    m.tensor(r, c, t),
-                           m.vector(r),       m.tensor(r, c, t), m.tensor(1, c)};
-  });
-  const std::pair<const char*, Activation> kinds[] = {{"relu", Activation::Relu},
-                                                      {"squared_relu", Activation::SquaredRelu},
-                                                      {"gelu", Activation::Gelu},
-                                                      {"gelu_tanh", Activation::GeluTanh}};
-  for (const auto& [name, kind] : kinds) {
-    sweep(std::string(name) + "_forward", [kind = kind](Memory& m, auto r, auto c, auto t) {
-      return ActivationForward{kind, m.tensor(r, c, t), m.tensor(r, c, t)};
-    });
-    sweep(std::string(name) + "_backward", [kind = kind](Memory& m, auto r, auto c, auto t) {
-      return ActivationBackward{kind, m.tensor(r, c, t), m.tensor(r, c, t), m.tensor(r, c, t)};
-    });
-  }
-  sweep("swiglu_forward", [](Memory& m, auto r, auto c, auto t) {
-    return GatedActivationForward{Activation::Silu, m.tensor(r, c, t), m.tensor(r, c, t),
-                                  m.tensor(r, c, t)};
-  });
-  sweep("swiglu_backward", [](Memory& m, auto r, auto c, auto t) {
-    return GatedActivationBackward{Activation::Silu,  m.tensor(r, c, t), m.tensor(r, c, t),
-                                   m.tensor(r, c, t), m.tensor(r, c, t), m.tensor(r, c, t)};
-  });
-  sweep("rotary", [](Memory& m, auto r, auto c, auto t) {
-    return Rotary{.x = m.tensor(r, c, t),
-                  .y = m.tensor(r, c, t),
-                  .cosine = m.tensor(64, 64),
-                  .sine = m.tensor(64, 64),
-                  .head_dim = 128,
-                  .sequence_len = 64};
-  });
-  sweep("cross_entropy_max", [](Memory& m, auto r, auto c, auto t) {
-    return CrossEntropyMax{m.tensor(r, c, t), m.vector(r)};
-  });
-  sweep("cross_entropy_sum", [](Memory& m, auto r, auto c, auto t) {
-    return CrossEntropySum{m.tensor(r, c, t), m.integers(r, c), 0,
-                           m.vector(r),       m.vector(r),      m.vector(r)};
-  });
-  sweep("cross_entropy_loss", [](Memory& m, auto r, auto c, auto t) {
-    return CrossEntropyLoss{m.tensor(r, c, t), m.integers(r, c), 0,    m.vector(r),
-                            m.vector(r),       m.vector(r),      1.0F, m.vector(r),
-                            m.tensor(r, c, t)};
-  });
-  sweep("dropout", [](Memory& m, auto r, auto c, auto t) {
-    return Dropout{
-        .x = m.tensor(r, c, t), .y = m.tensor(r, c, t), .probability = 0.1F, .key = {1, 2}};
-  });
-  sweep("normal_fill",
-        [](Memory& m, auto r, auto c, auto t) { return NormalFill{.y = m.tensor(r, c, t)}; });
-  sweep("embedding_forward", [](Memory& m, auto r, auto c, auto t) {
-    return EmbeddingForward{
-        .ids = m.integers(r, r), .table = m.tensor(r, c, t), .y = m.tensor(r, c, t)};
-  });
-  sweep("embedding_backward", [](Memory& m, auto r, auto c, auto t) {
-    return EmbeddingBackward{
-        .ids = m.integers(r, r), .dy = m.tensor(r, c, t), .dtable = m.tensor(r, c)};
-  });
-  sweep("residual_add", [](Memory& m, auto r, auto c, auto t) {
-    return ResidualAdd{m.tensor(r, c, t), m.tensor(r, c, t), m.tensor(r, c, t)};
-  });
-  sweep("copy", [](Memory& m, auto r, auto c, auto t) {
-    return Copy{m.tensor(r, c, t), m.tensor(r, c, t)};
-  });
-  sweep("fill", [](Memory& m, auto r, auto c, auto t) { return Fill{m.tensor(r, c, t), 1.0F}; });
-  sweep("adamw", [](Memory& m, auto r, auto c, auto t) {
-    AdamW op;
-    op.parameter = m.tensor(r, c);
-    op.first_moment = m.tensor(r, c);
-    op.second_moment = m.tensor(r, c);
-    cpu::Queue queue;
-    cpu::run(Fill{op.second_moment, 1.0F}, queue);
-    op.gradient = m.tensor(r, c, t);
-    if (t == ElementType::Bf16) op.copy = m.tensor(r, c, t);
-    return op;
-  });
-  static double sum = 0;
-  sweep("sum_of_squares", [](Memory& m, auto r, auto c, auto t) {
-    return SumOfSquares{m.tensor(r, c, t), &sum};
+  sweep_memory_bound([](const std::string& name, auto make) {
+    for (const ElementType type : {ElementType::F32, ElementType::Bf16}) {
+      for (const int exponent : {16, 20, 24}) {
+        const std::string full = name + "/" + text(type) + "/2^" + std::to_string(exponent);
+        benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State& state) {
+          Memory memory;
+          const std::int64_t cols = 1024, rows = (std::int64_t{1} << exponent) / cols;
+          time_operation(state, make(memory, rows, cols, type), type);
+        });
+      }
+    }
   });
 }
-
-const char* text(ElementType type) { return type == ElementType::F32 ? "f32" : "bf16"; }
 
 void register_gemm() {
   struct Shape {
