@@ -43,7 +43,9 @@ void add_problem_options(CLI::App& command, ProblemOptions& options) {
   };
   add("--model", options.model, "preset, or a Hugging Face config.json", "M");
   add("--cluster", options.cluster,
-      "PRESET:NODES, PRESET:1/2 (two devices), localhost, or a cluster file", "C");
+      "PRESET:NODES, PRESET:1/2 (two devices), localhost, a cluster file, or what NCCL "
+      "(NCCL_TOPO_DUMP_FILE, .xml) or nvidia-smi topo -m (.txt) saw of a server",
+      "C");
   add("--seq-len", options.seq_len, "tokens in a sequence", "N");
   add("--global-batch", options.global_batch, "sequences in a step", "N");
   add("--dtype", options.dtype, "bf16, fp16, fp8, fp4 or fp32 (bf16)", "T");

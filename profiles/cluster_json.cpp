@@ -291,7 +291,7 @@ class Reader {
       case IntraNodeKind::NvLinkMesh:
         return cluster_.devices_per_node;
       case IntraNodeKind::NvLinkPairs:
-        return std::min(2, cluster_.devices_per_node);
+        return cluster_.devices_per_node % 2 == 0 ? 2 : 1;  // of an odd number one is alone
       case IntraNodeKind::Pcie:
       case IntraNodeKind::SharedMemory:
         break;

@@ -10,6 +10,7 @@
 #include "profiles/device_json.h"
 #include "profiles/input_error.h"
 #include "profiles/nearest_name.h"
+#include "profiles/topology.h"
 
 namespace meshplan::profiles {
 namespace {
@@ -90,6 +91,9 @@ bool is_file(const std::string& name) {
 Cluster load_named(const std::string& name, const DataFiles& files, const ClusterTable& named) {
   if (const auto found = named.find(name); found != named.end()) return found->second;
   if (name == "localhost") return localhost(files);
+  if (is_topology_file(name)) {
+    return cluster_of(read_topology_file(name), files, std::filesystem::path(name).stem().string());
+  }
   if (is_file(name)) {
     const JsonNode node = JsonNode::read_file(name);
     node.require_schema("cluster");

@@ -12,6 +12,8 @@ namespace meshplan::profiles {
 ///   PRESET        as the preset says            PRESET:16    with 16 nodes
 ///   PRESET:1/2    two devices of one node       PRESET:4/2   two devices of each of 4 nodes
 ///   FILE.json     a cluster file; sizes as above
+///   FILE.xml      what NCCL wrote to NCCL_TOPO_DUMP_FILE; FILE.xml:16 is sixteen such servers
+///   FILE.txt      what `nvidia-smi topo -m` printed
 ///   localhost     this machine: one rank a core, or localhost:1/4
 /// Names of `named` (the clusters of a runs file) are found before presets.
 Cluster load_cluster(const std::string& text, const DataFiles& files,
