@@ -3,7 +3,11 @@
 // instructions, launches and libraries do what they say.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
+#include <memory>
+#include <set>
+#include <vector>
 
 #include "kernels/cuda/kernels.h"
 #include "kernels/reference/kernels.h"
@@ -28,6 +32,12 @@ FarMemory other_memory() {
                           const std::byte* far) { copy(near.data(), far, near.size()); }};
 }
 
+bool same_bits(Arena& a, Arena& b) {
+  return std::ranges::equal(
+      a.memory(), b.memory(),
+      [](std::span<std::byte> x, std::span<std::byte> y) { return std::ranges::equal(x, y); });
+}
+
 /// Compares in every layout of rows, with grids too small and large enough for all the work.
 Expect expect_on_host(const cuda::QueueOptions& options = {}) {
   return [options](const std::string& what, const Build& build) {
@@ -46,15 +56,18 @@ Expect expect_on_host(const cuda::QueueOptions& options = {}) {
         memory.fetch();
       }
       ASSERT_EQ(moved.difference(expected), "") << what << ", " << name(near_op) << ", moved";
+      std::vector<std::unique_ptr<Arena>> found;
       for (const int multiprocessors : {1, 1000}) {
-        Arena found(17, layout);
-        const Operation op = build(found);
+        found.push_back(std::make_unique<Arena>(17, layout));
+        const Operation op = build(*found.back());
         cuda::Queue queue = host_queue(multiprocessors, options);
         cuda::launch(queue, op);
-        ASSERT_EQ(found.difference(expected), "")
+        ASSERT_EQ(found.back()->difference(expected), "")
             << what << ", " << name(op) << ", layout " << static_cast<int>(layout) << ", "
             << multiprocessors << " multiprocessors";
       }
+      ASSERT_TRUE(same_bits(*found[0], *found[1]))
+          << what << ", " << name(near_op) << ": the order of additions follows the grid";
     }
   };
 }
@@ -88,6 +101,17 @@ TEST_P(AttentionOnHost, AgreesWithTheReferenceInBlocksOfFewScores) {
 
 INSTANTIATE_TEST_SUITE_P(Operations, AttentionOnHost, ::testing::ValuesIn(attention_cases()),
                          [](const auto& table) { return std::string(table.param.operation); });
+
+TEST(Cases, CoverEveryOperation) {
+  std::set<std::size_t> seen;
+  const Expect record = [&](const std::string&, const Build& build) {
+    Arena arena(1);
+    seen.insert(build(arena).index());
+  };
+  for (const CaseTable& table : operation_cases()) table.visit(record);
+  for (const AttentionCaseTable& table : attention_cases()) table.visit(record, 0.0);
+  EXPECT_EQ(seen.size(), std::variant_size_v<Operation>);
+}
 
 }  // namespace
 }  // namespace meshplan::kernels::testing
