@@ -245,6 +245,12 @@ int run_on(runtime::Engine* engine, const Options& options) {
   const auto broken = planner::violations(question.layout, question.problem.model,
                                           question.problem.workload, question.layout.devices());
   if (!broken.empty()) throw InputError(options.plan_file, broken.front().what);
+  if (engine == nullptr && question.problem.workload.data_type != profiles::DataType::Fp32) {
+    throw InputError(options.plan_file,
+                     "cores run fp32 only, found " +
+                         std::string(profiles::name(question.problem.workload.data_type)) +
+                         " (--backend cuda runs bf16)");
+  }
   const planner::PreparedLayout prepared = prepare(book, question.layout);
   const runtime::Training training = training_of(question, prepared.schedule, settings.steps);
   runtime::refuse_unsupported(training);

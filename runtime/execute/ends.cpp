@@ -62,7 +62,7 @@ std::vector<std::int32_t> microbatch_tokens(const RankContext& context, int micr
 
 Tensor embedding_forward(RankContext& context, const EmbeddingParameters& parameters,
                          int microbatch) {
-  Tensor x = context.tensor(context.tokens(), context.model().hidden, MemoryTerm::Activations);
+  Tensor x = context.activation(context.tokens(), context.model().hidden, MemoryTerm::Activations);
   {
     const DeviceIds tokens(context, shifted(context, microbatch, 0));
     context.run(kernels::EmbeddingForward{tokens.ids(), first_class(context),
@@ -96,7 +96,7 @@ Tensor head_forward(RankContext& context, const HeadParameters& parameters, cons
                     int microbatch, HeadSaved& saved) {
   const std::int64_t n = context.tokens();
   saved.normed = norm_forward(context, parameters.norm, parameters.norm_shift, input, saved.norm);
-  saved.dlogits = context.tensor(n, parameters.classes.value.rows, MemoryTerm::Activations);
+  saved.dlogits = context.activation(n, parameters.classes.value.rows, MemoryTerm::Activations);
   context.run(kernels::Gemm{.a = gathered(context, saved.normed).view(),
                             .b = parameters.classes.value,
                             .c = saved.dlogits.view(),
@@ -131,7 +131,8 @@ Tensor head_forward(RankContext& context, const HeadParameters& parameters, cons
 
 Tensor head_backward(RankContext& context, const HeadParameters& parameters, HeadSaved saved,
                      WeightGradients& weight_gradients) {
-  Tensor partial = context.tensor(context.tokens(), context.model().hidden, MemoryTerm::Workspace);
+  Tensor partial =
+      context.activation(context.tokens(), context.model().hidden, MemoryTerm::Workspace);
   context.run(
       kernels::Gemm{.a = saved.dlogits.view(), .b = parameters.classes.value, .c = partial.view()});
   weight_gradients.add(context, {.left = saved.dlogits,

@@ -24,13 +24,13 @@ void GradientReduction::reduce(int segment, int bucket) {
   if (reduced_[segment].at(bucket)) return;
   reduced_[segment][bucket] = true;
   const Segment& s = state_.segments[segment];
-  reduce_over_tp(segment, s.bucket(s.gradients, bucket).data());
+  reduce_over_tp(segment, s.bucket(s.gradients, bucket).data);
   reduce_over_dp(segment, bucket);
 }
 
 void GradientReduction::reduce_from(int segment, const void* first) {
   const Segment& s = state_.segments[segment];
-  for (int b = 0; b < s.buckets && s.bucket(s.gradients, b).data() >= first; ++b) {
+  for (int b = 0; b < s.buckets && s.bucket(s.gradients, b).data >= first; ++b) {
     reduce(segment, b);
   }
 }
@@ -72,7 +72,7 @@ void GradientReduction::reduce_over_dp(int segment, int bucket) {
   Communicator& dp = *context_.groups.dp;
   if (dp.size() == 1) return;
   const Segment& s = state_.segments[segment];
-  const std::span<float> whole = s.bucket(s.gradients, bucket);
+  const Buffer whole = s.bucket(s.gradients, bucket);
   last_ = context_.recorder.transferred(kDp, dp, [&] {
     if (s.shards > 1) {
       dp.reduce_scatter(whole, s.shard(s.gradients, bucket, dp.rank()));
@@ -85,9 +85,9 @@ void GradientReduction::reduce_over_dp(int segment, int bucket) {
 void GradientReduction::reduce_over_ends(Segment& segment) {
   Communicator& ends = *context_.groups.ends;
   if (ends.size() == 1) return;
-  const std::span<float> mine =
-      segment.shards > 1 ? segment.shard(segment.gradients, 0, context_.groups.dp->rank())
-                         : segment.bucket(segment.gradients, 0);
+  const Buffer mine = segment.shards > 1
+                          ? segment.shard(segment.gradients, 0, context_.groups.dp->rank())
+                          : segment.bucket(segment.gradients, 0);
   last_ = context_.recorder.transferred(kDp, ends, [&] { ends.all_reduce(mine, Reduction::Sum); });
 }
 
@@ -95,10 +95,10 @@ void ParameterGathers::gather(int segment, int bucket) {
   const Segment& s = state_.segments[segment];
   if (s.shards == 1) return;
   Communicator& dp = *context_.groups.dp;
-  const std::span<float> whole = s.bucket(s.values, bucket);
+  const Buffer whole = s.bucket(s.values, bucket);
   const Moment there = context_.recorder.transferred(
       kDp, dp, [&] { dp.all_gather(s.shard(s.values, bucket, dp.rank()), whole); });
-  under_way_[segment].push_back({whole.data(), there});
+  under_way_[segment].push_back({whole.data, there});
 }
 
 void ParameterGathers::use(int segment, const void* end) {

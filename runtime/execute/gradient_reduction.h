@@ -55,7 +55,7 @@ class ParameterGathers {
 
  private:
   struct Gather {
-    const float* begin = nullptr;
+    const void* begin = nullptr;
     Moment there;
   };
 

@@ -52,7 +52,7 @@ void rotate(RankContext& context, const TensorView& x, bool inverse) {
 /// x W + bias, [rows, columns of W]
 Tensor product(RankContext& context, const Tensor& x, const Weight& weight, const Weight& bias,
                MemoryTerm term) {
-  Tensor y = context.tensor(x.rows(), weight.value.cols, term);
+  Tensor y = context.activation(x.rows(), weight.value.cols, term);
   context.run(kernels::Gemm{
       .a = x.view(), .b = weight.value, .c = y.view(), .bias = ConstTensorView(bias.value)});
   return y;
@@ -60,7 +60,7 @@ Tensor product(RankContext& context, const Tensor& x, const Weight& weight, cons
 
 /// dy W^T, [rows, rows of W]
 Tensor input_gradient(RankContext& context, const Tensor& dy, const Weight& weight) {
-  Tensor dx = context.tensor(dy.rows(), weight.value.rows, MemoryTerm::Workspace);
+  Tensor dx = context.activation(dy.rows(), weight.value.rows, MemoryTerm::Workspace);
   context.run(
       kernels::Gemm{.a = dy.view(), .b = weight.value, .c = dx.view(), .transpose_b = true});
   return dx;
@@ -99,7 +99,7 @@ kernels::Activation activation_kernel(planner::Activation activation) {
 Tensor activate(RankContext& context, const Tensor& up) {
   const bool gated = context.model().gated();
   const std::int64_t width = gated ? up.cols() / 2 : up.cols();
-  Tensor y = context.tensor(up.rows(), width, MemoryTerm::Activations);
+  Tensor y = context.activation(up.rows(), width, MemoryTerm::Activations);
   const kernels::Activation kind = activation_kernel(context.model().activation);
   if (gated) {
     context.run(kernels::GatedActivationForward{kind, columns(up.view(), 0, width),
@@ -156,14 +156,14 @@ Tensor mlp_backward(RankContext& context, const LayerParameters& p, int layer, L
 Tensor attention_backward(RankContext& context, const LayerParameters& p, int layer,
                           LayerSaved& saved, const Tensor& gradient, int microbatch,
                           WeightGradients& weight_gradients) {
-  const Tensor dqkv = context.tensor(saved.qkv.rows(), saved.qkv.cols(), MemoryTerm::Workspace);
+  const Tensor dqkv = context.activation(saved.qkv.rows(), saved.qkv.cols(), MemoryTerm::Workspace);
   {
     const Tensor dout = dropout_gradient(context, gradient, attention_place(layer), microbatch);
     const Tensor dwhole = gathered(context, dout);
     const Tensor dattended = input_gradient(context, dwhole, p.projection);
     Tensor attended = saved.attended;
     if (context.layout().recompute == planner::Recompute::Selective) {
-      attended = context.tensor(attended.rows(), attended.cols(), MemoryTerm::Workspace);
+      attended = context.activation(attended.rows(), attended.cols(), MemoryTerm::Workspace);
       saved.log_sum_exp = statistics_of_attention(context, MemoryTerm::Workspace);
       attend(context, saved.qkv, attended, saved.log_sum_exp);
     }
@@ -212,7 +212,7 @@ Tensor layer_forward(RankContext& context, const LayerParameters& p, int layer, 
   const QueryKeyValue qkv = split(context, saved.qkv);
   rotate(context, qkv.q, false);
   rotate(context, qkv.k, false);
-  saved.attended = context.tensor(context.tokens(), qkv.q.cols, MemoryTerm::Activations);
+  saved.attended = context.activation(context.tokens(), qkv.q.cols, MemoryTerm::Activations);
   saved.log_sum_exp = statistics_of_attention(context, MemoryTerm::Activations);
   attend(context, saved.qkv, saved.attended, saved.log_sum_exp);
   Tensor middle =

@@ -4,7 +4,7 @@ namespace meshplan::runtime {
 
 Tensor norm_forward(RankContext& context, const Weight& scale, const Weight& shift,
                     const Tensor& input, NormSaved& saved) {
-  const Tensor y = context.tensor(input.rows(), input.cols(), MemoryTerm::Activations);
+  const Tensor y = context.activation(input.rows(), input.cols(), MemoryTerm::Activations);
   saved.input = input;
   saved.rstd = context.tensor(1, input.rows(), MemoryTerm::Activations);
   if (context.model().normalization == planner::Normalization::RmsNorm) {

@@ -66,7 +66,8 @@ OptimizerState::OptimizerState(RankContext& context, ModelState& state)
     const int shard = segment.shards > 1 ? context.groups.here.dp : 0;
     for (const Range& range : ranges_of(context, state, static_cast<int>(i))) {
       for (int b = 0; b < segment.buckets; ++b) {
-        const std::span<float> mine = segment.shard(segment.gradients, b, shard);
+        const Buffer part = segment.shard(segment.gradients, b, shard);
+        const std::span<float> mine(static_cast<float*>(part.data), part.count);
         const std::int64_t first = mine.data() - base;
         const std::int64_t begin = std::max(range.begin, first);
         const std::int64_t end =
@@ -108,14 +109,14 @@ void OptimizerState::step(std::int64_t step, float gradient_scale) {
   const TrainingOptions& options = context_.training.options;
   for (Segment& s : state_.segments) {
     const int shard = s.shards > 1 ? context_.groups.here.dp : 0;
-    const auto row = [](std::span<float> x) {
-      return kernels::vector_view(x.data(), static_cast<std::int64_t>(x.size()));
-    };
     for (int b = 0; b < s.buckets; ++b) {
-      context_.run(kernels::AdamW{.parameter = row(s.shard(s.values, b, shard)),
-                                  .first_moment = row(s.moments(s.first_moment, b)),
-                                  .second_moment = row(s.moments(s.second_moment, b)),
-                                  .gradient = row(s.shard(s.gradients, b, shard)),
+      const kernels::TensorView values = row_view(s.shard(s.values, b, shard));
+      const bool apart = !s.master.empty();
+      context_.run(kernels::AdamW{.parameter = apart ? row_view(s.moments(s.master, b)) : values,
+                                  .first_moment = row_view(s.moments(s.first_moment, b)),
+                                  .second_moment = row_view(s.moments(s.second_moment, b)),
+                                  .gradient = row_view(s.shard(s.gradients, b, shard)),
+                                  .copy = apart ? values : kernels::TensorView{},
                                   .step = step,
                                   .learning_rate = options.learning_rate,
                                   .weight_decay = options.weight_decay,

@@ -62,23 +62,29 @@ class Plan {
   }
 
   /// Allocates the segment and points every weight into it.
-  Segment place(Device& device, int buckets, int shards, std::vector<Parameter>& parameters) {
+  Segment place(Device& device, kernels::ElementType type, int buckets, int shards,
+                std::vector<Parameter>& parameters) {
     const std::int64_t grain = kAlignment * buckets * shards;
     const std::int64_t size = (end_ + grain - 1) / grain * grain;
     Segment segment;
     segment.buckets = buckets;
     segment.shards = shards;
-    segment.values = Tensor(device, 1, size, MemoryTerm::Weights);
+    segment.values = Tensor(device, 1, size, MemoryTerm::Weights, type);
     segment.gradients = Tensor(device, 1, size, MemoryTerm::Gradients);
     segment.first_moment = Tensor(device, 1, size / shards, MemoryTerm::Optimizer);
     segment.second_moment = Tensor(device, 1, size / shards, MemoryTerm::Optimizer);
+    if (type != kernels::ElementType::F32) {
+      segment.master = Tensor(device, 1, size / shards, MemoryTerm::Optimizer);
+    }
     for (const Tensor& zeroed :
          {segment.values, segment.gradients, segment.first_moment, segment.second_moment}) {
       device.launch(kernels::Fill{zeroed.view(), 0.0F});
     }
     for (Stored& stored : stored_) {
       const auto at = [&](const Tensor& flat) {
-        return kernels::matrix_view(flat.data() + stored.offset, stored.rows, stored.cols);
+        const auto count = static_cast<std::size_t>(stored.rows * stored.cols);
+        const Buffer part = flat.buffer().part(static_cast<std::size_t>(stored.offset), count);
+        return kernels::TensorView{part.data, stored.rows, stored.cols, stored.cols, part.type};
       };
       *stored.weight = {at(segment.values), at(segment.gradients)};
       for (Stored::Piece& p : stored.pieces) {
@@ -254,19 +260,29 @@ ModelState make_model_state(const Training& training, const Coordinates& here, D
       }
     }
     const planner::ChunkFacts& facts = training.schedule.chunks.at(chunk);
-    state.segments.push_back(
-        plan.place(device, std::max(1, facts.gradient_buckets), shards, state.parameters));
+    state.segments.push_back(plan.place(device, element_type(training),
+                                        std::max(1, facts.gradient_buckets), shards,
+                                        state.parameters));
   }
   const bool holds_end =
       !state.chunks.empty() && (state.chunks.front() == 0 || state.chunks.back() == chunks - 1);
   if (model.tied_embeddings && holds_end) {
     Plan plan(static_cast<int>(state.segments.size()));
     plan_table(plan, share, "token table", kTokenTable, state.embedding.tokens);
-    state.segments.push_back(plan.place(device, 1, shards, state.parameters));
+    state.segments.push_back(
+        plan.place(device, element_type(training), 1, shards, state.parameters));
     state.segments.back().tied_table = true;
     state.head.classes = state.embedding.tokens;
   }
   draw(state.parameters, training.options.seed, device);
+  for (const Segment& segment : state.segments) {
+    if (segment.master.empty()) continue;
+    const int shard = shards > 1 ? here.dp : 0;
+    for (int b = 0; b < segment.buckets; ++b) {
+      device.launch(kernels::Copy{row_view(segment.shard(segment.values, b, shard)),
+                                  row_view(segment.moments(segment.master, b))});
+    }
+  }
   return state;
 }
 

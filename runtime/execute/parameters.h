@@ -64,26 +64,33 @@ struct Parameter {
 /// pieces; bucket 0 is the last piece, whose gradients are ready first. Under ZeRO-1 every bucket
 /// is cut again in one shard a data-parallel rank.
 struct Segment {
-  Tensor values, gradients;            ///< [1, size]
-  Tensor first_moment, second_moment;  ///< [1, size / shards]
+  Tensor values;                               ///< [1, size], as operations read them
+  Tensor gradients;                            ///< [1, size] F32
+  Tensor master, first_moment, second_moment;  ///< [1, size / shards] F32; no master in fp32
   int buckets = 1;
   int shards = 1;
   bool tied_table = false;  ///< token table that the first and last stage both hold
 
   [[nodiscard]] std::int64_t size() const { return values.cols(); }
   [[nodiscard]] std::int64_t bucket_size() const { return size() / buckets; }
-  [[nodiscard]] std::span<float> bucket(const Tensor& whole, int b) const {
-    return whole.elements().subspan((buckets - 1 - b) * bucket_size(), bucket_size());
+  [[nodiscard]] Buffer bucket(const Tensor& whole, int b) const {
+    return whole.buffer().part((buckets - 1 - b) * bucket_size(), bucket_size());
   }
   /// The part of a bucket that rank `shard` updates.
-  [[nodiscard]] std::span<float> shard(const Tensor& whole, int b, int shard) const {
-    return bucket(whole, b).subspan(shard * (bucket_size() / shards), bucket_size() / shards);
+  [[nodiscard]] Buffer shard(const Tensor& whole, int b, int shard) const {
+    return bucket(whole, b).part(shard * (bucket_size() / shards), bucket_size() / shards);
   }
-  /// The moments of bucket `b`, of this rank's shard.
-  [[nodiscard]] std::span<float> moments(const Tensor& moment, int b) const {
-    return moment.elements().subspan(b * (bucket_size() / shards), bucket_size() / shards);
+  /// Master or moments of bucket `b`, of this rank's shard.
+  [[nodiscard]] Buffer moments(const Tensor& moment, int b) const {
+    return moment.buffer().part(b * (bucket_size() / shards), bucket_size() / shards);
   }
 };
+
+/// A buffer as a matrix of one row.
+constexpr kernels::TensorView row_view(const Buffer& buffer) {
+  const auto count = static_cast<std::int64_t>(buffer.count);
+  return {buffer.data, 1, count, count, buffer.type};
+}
 
 /// All parameters of one rank.
 struct ModelState {
@@ -110,7 +117,7 @@ constexpr std::int64_t part_begin(std::int64_t n, int parts, int part) { return 
 
 /// Allocates and draws the parameters of a rank. Element (r, c) of parameter p is a pure function
 /// of (seed, p, r, c), so every layout starts from the same model. Gradients and moments start at
-/// 0.
+/// 0, masters as the values that operations read.
 ModelState make_model_state(const Training& training, const Coordinates& here, Device& device);
 
 }  // namespace meshplan::runtime

@@ -36,8 +36,13 @@ struct RankContext {
   /// Row of the global batch (sequence * seq_len + position) where the micro-batch starts.
   [[nodiscard]] std::int64_t first_row(int microbatch) const;
 
+  /// Statistics, losses, gradients of parameters: always fp32.
   [[nodiscard]] Tensor tensor(std::int64_t rows, std::int64_t cols, MemoryTerm term) const {
     return {device, rows, cols, term};
+  }
+  /// Activations and their gradients, in the data type of the workload.
+  [[nodiscard]] Tensor activation(std::int64_t rows, std::int64_t cols, MemoryTerm term) const {
+    return {device, rows, cols, term, element_type(training)};
   }
   void run(const kernels::Operation& operation) const { device.launch(operation); }
 };

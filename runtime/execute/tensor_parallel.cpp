@@ -22,7 +22,7 @@ std::int64_t RankContext::first_row(int microbatch) const {
 
 Tensor gathered(RankContext& context, const Tensor& part) {
   if (!context.sequence_parallel()) return part;
-  Tensor whole = context.tensor(context.tokens(), part.cols(), MemoryTerm::Communication);
+  Tensor whole = context.activation(context.tokens(), part.cols(), MemoryTerm::Communication);
   Communicator& tp = *context.groups.tp;
   context.recorder.exposed(kTp, tp, [&] { tp.all_gather(part.buffer(), whole.buffer()); });
   return whole;
@@ -35,7 +35,7 @@ Tensor reduced(RankContext& context, Tensor partial, MemoryTerm term) {
     context.recorder.exposed(kTp, tp, [&] { tp.all_reduce(partial.buffer(), Reduction::Sum); });
     return partial;
   }
-  Tensor part = context.tensor(context.local_tokens(), partial.cols(), term);
+  Tensor part = context.activation(context.local_tokens(), partial.cols(), term);
   context.recorder.exposed(kTp, tp, [&] { tp.reduce_scatter(partial.buffer(), part.buffer()); });
   return part;
 }
@@ -63,7 +63,7 @@ void add_to_residual(RankContext& context, const Tensor& y, const Weight& bias,
 
 Tensor dropout_gradient(RankContext& context, const Tensor& gradient, int place, int microbatch) {
   if (context.model().dropout == 0) return gradient;
-  Tensor dropped = context.tensor(gradient.rows(), gradient.cols(), MemoryTerm::Workspace);
+  Tensor dropped = context.activation(gradient.rows(), gradient.cols(), MemoryTerm::Workspace);
   context.run(kernels::Copy{gradient.view(), dropped.view()});
   drop(context, dropped, place, microbatch);
   return dropped;

@@ -9,6 +9,11 @@
 
 namespace meshplan::runtime {
 
+kernels::ElementType element_type(const Training& training) {
+  return training.workload.data_type == profiles::DataType::Bf16 ? kernels::ElementType::Bf16
+                                                                 : kernels::ElementType::F32;
+}
+
 void refuse_unsupported(const Training& training) {
   const planner::Transformer& model = training.model;
   const planner::Layout& layout = training.layout;
@@ -22,8 +27,9 @@ void refuse_unsupported(const Training& training) {
   if (!broken.empty()) throw profiles::InputError(where, broken.front().what);
 
   refuse_if(workload.kind != planner::Workload::Kind::Training, "inference");
-  refuse_if(workload.data_type != profiles::DataType::Fp32,
-            std::string(profiles::name(workload.data_type)) + " (fp32 only)");
+  refuse_if(workload.data_type != profiles::DataType::Fp32 &&
+                workload.data_type != profiles::DataType::Bf16,
+            std::string(profiles::name(workload.data_type)) + " (fp32 and bf16 only)");
   refuse_if(workload.optimizer != planner::Optimizer::Adam, "optimizers other than adam");
   refuse_if(layout.cp > 1, "context parallelism");
   refuse_if(layout.ep > 1 || model.experts.has_value(), "experts");

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "kernels/tensor_view.h"
 #include "planner/layout/layout.h"
 #include "planner/model/transformer.h"
 #include "planner/schedule/schedule.h"
@@ -29,6 +30,10 @@ struct Training {
   planner::Schedule schedule;
   TrainingOptions options;
 };
+
+/// How activations and the parameters that operations read are stored. In bf16 the optimizer keeps
+/// fp32 masters, gradients of parameters add up in fp32, and so does every sum inside a kernel.
+kernels::ElementType element_type(const Training& training);
 
 /// Throws InputError when the executor cannot run `training`: experts, latent attention, context
 /// parallelism, ZeRO 2 and 3, offload, and what layouts may never be (planner/layout/legality.h).

@@ -25,9 +25,12 @@ int PipelineTransfers::tag(int receiving_chunk, int microbatch, bool forward) co
 }
 
 Tensor PipelineTransfers::boundary(bool forward, Queue first_user) const {
-  return {context_.device,           context_.local_tokens(),
-          context_.model().hidden,   forward ? MemoryTerm::Activations : MemoryTerm::Communication,
-          kernels::ElementType::F32, first_user};
+  return {context_.device,
+          context_.local_tokens(),
+          context_.model().hidden,
+          forward ? MemoryTerm::Activations : MemoryTerm::Communication,
+          element_type(context_.training),
+          first_user};
 }
 
 /// Takes what `chunk` made.

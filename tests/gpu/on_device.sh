@@ -8,7 +8,8 @@
 #   on_device.sh            all of them in this order
 #
 # JSON and logs go to $OUT (./gpu-results). Each part ends well within 10 minutes; SUITE_SECONDS
-# (420) ends the suite early, and says which plans were left. Never changes settings of the device.
+# (420) ends the suite early, and says which plans were left; DTYPE (bf16) is that of the suite and
+# the comparison. Never changes settings of the device.
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -75,7 +76,7 @@ suite() {
     # `predict` of what does not fit the preset ends with 1 and still writes the plan.
     timeout 60 "$meshplan" predict --model "$here/models/$config.json" \
       --cluster "$(cluster_of "$layout")" --layout "$layout" --seq-len "$seq" \
-      --global-batch "$batch" --dtype fp32 --framework embedded "${profiles[@]}" \
+      --global-batch "$batch" --dtype "${DTYPE:-bf16}" --framework embedded "${profiles[@]}" \
       --out "$out/suite/$name.plan.json" >"$out/suite/$name.predict.log" 2>&1
     if ! timeout 150 "$meshplan" run "$out/suite/$name.plan.json" --backend cuda --mode "$mode" \
       --json --timeout 100 "${profiles[@]}" --out "$out/suite/$name.measurement.json" \
@@ -116,7 +117,7 @@ compare() {
   fi
   note compare
   timeout 500 python3 "$here/compare_pytorch.py" --meshplan "$meshplan" --models "$here/models" \
-    --out "$out/compare_pytorch.json" || failed=1
+    --dtype "${DTYPE:-bf16}" --out "$out/compare_pytorch.json" || failed=1
 }
 
 state | tee "$out/device-before.csv"

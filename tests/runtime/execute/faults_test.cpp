@@ -120,8 +120,8 @@ TEST(Unsupported, IsRefusedInOneLineBeforeAnythingRuns) {
   training.layout.dp = 2;
   EXPECT_THAT(refusal(training), HasSubstr("zero3"));
   training = good;
-  training.workload.data_type = profiles::DataType::Bf16;
-  EXPECT_THAT(refusal(training), HasSubstr("bf16"));
+  training.workload.data_type = profiles::DataType::Fp16;
+  EXPECT_THAT(refusal(training), HasSubstr("fp16"));
   training = good;
   training.model.experts.emplace();
   EXPECT_THAT(refusal(training), HasSubstr("experts"));
