@@ -65,7 +65,7 @@ planner::Action read_action(const JsonNode& node) {
 
 }  // namespace
 
-std::string measurement_text(const Measurement& m) {
+std::string measurement_text(const Measurement& m, const std::string& plan) {
   Json out;
   out["schema"] = "meshplan.measurement/1";
   out["model"] = m.model;
@@ -96,6 +96,7 @@ std::string measurement_text(const Measurement& m) {
                              {"term_peaks", memory_json(rank.term_peaks)}});
   }
   out["loss"] = m.losses;
+  if (!plan.empty()) out["plan"] = Json::parse(plan);
   return out.dump(1) + "\n";
 }
 
@@ -103,7 +104,7 @@ Measurement read_measurement(const JsonNode& document) {
   document.require_schema("measurement");
   document.refuse_unknown_keys({"schema", "model", "layout", "device", "mode", "communication",
                                 "ranks", "warm_up_steps", "step_seconds", "steps_seconds",
-                                "time_rank", "time", "instructions", "memory", "loss"});
+                                "time_rank", "time", "instructions", "memory", "loss", "plan"});
   Measurement m;
   m.model = document.at("model").string();
   m.layout = document.at("layout").string();

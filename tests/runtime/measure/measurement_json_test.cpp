@@ -59,7 +59,7 @@ void expect_refused(const std::string& from, const std::string& to, const std::s
 TEST(MeasurementJson, RefusesWhatItDoesNotKnow) {
   expect_refused("measurement/1", "measurement/2", "m.json");
   expect_refused("\"loss\"", "\"lost\"", "loss");
-  expect_refused("\"parallel\"", "\"serial\"", "parallel or replay");
+  expect_refused("\"parallel\"", "\"serial\"", "parallel, replay or partitioned");
   expect_refused("\"time_rank\": 1", "\"time_rank\": 2", "time_rank");
   expect_refused("\"optimizer_bytes\": 4096", "\"optimizer_bytes\": -1", "optimizer_bytes");
 }
