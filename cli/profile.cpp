@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/gpu_profile.h"
+#include "cli/profile_refit.h"
 #include "cli/terminal.h"
 #include "planner/fit/fit_profile.h"
 #include "profiles/atomic_file.h"
@@ -156,6 +157,7 @@ void add_profile(CLI::App& app, Action& action) {
   command->add_flag("--force", options->force, "overwrite a profile in the folder");
   command->require_subcommand(0, 1);
   add_fit(*command, action);
+  add_refit(*command, action);
   command->callback([options, command, &action] {
     if (!command->get_subcommands().empty()) return;
     action = [options] {

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli/command.h"
+#include "cli/launched_run.h"
 #include "cli/problem_options.h"
 #include "cli/run_report.h"
 #include "cli/terminal.h"
@@ -95,12 +96,13 @@ Settings settings_from(const Options& options) {
 struct Question {
   planner::Problem problem;
   planner::Layout layout;
+  std::string plan;  ///< the plan file, with this plan alone
 };
 
 Question question_from(const Options& options) {
   const profiles::DataFiles files(profiles::profile_directories(options.profiles));
-  planner::PlanFile file =
-      planner::read_plan(profiles::JsonNode::read_file(options.plan_file), files);
+  const profiles::JsonNode document = profiles::JsonNode::read_file(options.plan_file);
+  planner::PlanFile file = planner::read_plan(document, files);
   const std::string& number = options.plan_number;
   const int at = number == "0" ? 0 : count_flag(number, "--plan");
   if (at >= static_cast<int>(file.layouts.size())) {
@@ -111,7 +113,9 @@ Question question_from(const Options& options) {
     std::fprintf(stderr, "meshplan: note: %s was made with another version of profile %s\n",
                  options.plan_file.c_str(), file.problem.profile.name.c_str());
   }
-  return {std::move(file.problem), file.layouts[static_cast<std::size_t>(at)]};
+  nlohmann::json alone = document.raw();
+  alone["plans"] = nlohmann::json::array({document.raw().at("plans").at(at)});
+  return {std::move(file.problem), file.layouts[static_cast<std::size_t>(at)], alone.dump()};
 }
 
 runtime::Training training_of(const Question& question, const planner::Schedule& schedule,
@@ -196,7 +200,7 @@ runtime::Measured measured(const Place& place, const runtime::Training& training
 /// The same first step on one rank; none where that would take too long or too much memory.
 std::optional<OneRankCheck> one_rank_check(const Question& question, double loss,
                                            const Place& place, Seconds timeout) {
-  Question alone{question.problem, {}};
+  Question alone{question.problem, {}, {}};
   alone.layout.mbs = question.layout.mbs;
   planner::PriceBook book(alone.problem);
   const planner::PreparedLayout prepared = prepare(book, alone.layout);
@@ -236,6 +240,34 @@ planner::Timeline one_pipeline(const planner::Timeline& timeline, const planner:
     }
   }
   return out;
+}
+
+/// Writes and prints what was measured; the exit code.
+int answer(const Options& options, const Settings& settings, const Question& question,
+           const planner::Schedule& schedule, const RunReport& report,
+           const planner::Timeline& timeline) {
+  if (!options.out.empty()) {
+    profiles::write_atomically(options.out,
+                               runtime::measurement_text(report.measured, question.plan));
+  }
+  if (!options.trace.empty()) {
+    std::ostringstream text;
+    write_trace(text, schedule, one_pipeline(timeline, question.layout));
+    profiles::write_atomically(options.trace, text.str());
+  }
+  const std::string answer = options.as_json ? run_json(question.problem, report).dump(1) + "\n"
+                                             : run_text(question.problem, report);
+  std::fputs(answer.c_str(), stdout);
+  if (report.check && !(report.check->relative_difference <= kSameLoss)) {
+    std::fprintf(stderr, "meshplan: the first loss is not that of one rank\n");
+    return kBug;
+  }
+  if (settings.tolerance && std::abs(report.error()) > *settings.tolerance) {
+    std::fprintf(stderr, "meshplan: the step's error of %.1f%% is beyond the tolerance of %.1f%%\n",
+                 100 * report.error(), 100 * *settings.tolerance);
+    return kAnswerIsNo;
+  }
+  return kDone;
 }
 
 int run_on(runtime::Engine* engine, const Options& options) {
@@ -289,30 +321,53 @@ int run_on(runtime::Engine* engine, const Options& options) {
           one_rank_check(question, report.measured.losses.front(), place, settings.timeout);
     }
   }
-  if (!options.out.empty()) {
-    profiles::write_atomically(options.out, runtime::measurement_text(report.measured));
+  return answer(options, settings, question, prepared.schedule, report, timeline);
+}
+
+/// Ranks are processes that a launcher has started, and this is one of them.
+int run_as(const runtime::Launch& launch, const Options& options) {
+  try {
+    const Settings settings = settings_from(options);
+    if (settings.mode.value_or(runtime::Mode::Parallel) != runtime::Mode::Parallel) {
+      throw InputError("--mode", "parallel, for ranks that a launcher has started",
+                       "'" + options.mode + "'");
+    }
+    const Question question = question_from(options);
+    planner::PriceBook book(question.problem);
+    const planner::PreparedLayout prepared = prepare(book, question.layout);
+    const runtime::Training training = training_of(question, prepared.schedule, settings.steps);
+    runtime::refuse_unsupported(training);
+    const auto report = [&](runtime::Measurement measured) {
+      RunReport out{question.layout, planner::simulate_step(prepared.schedule, prepared.costs),
+                    prepared.memory, std::move(measured), std::nullopt};
+      if (!options.no_check) {
+        out.check = one_rank_check(question, out.measured.losses.front(), place_of(nullptr),
+                                   settings.timeout);
+      }
+      return out;
+    };
+    runtime::MeasureOptions measure;
+    measure.timeout = settings.timeout;
+    return run_launched(launch, training, measure, [&](runtime::Measured measured) {
+      try {
+        return answer(options, settings, question, prepared.schedule,
+                      report(std::move(measured.measurement)), measured.timeline);
+      } catch (const InputError& error) {  // a file that cannot be written
+        say_failure(error);
+        return static_cast<int>(kBadInput);
+      }
+    });
+  } catch (const InputError& error) {
+    return refuse_as_one(launch, error.what(), kBadInput);
+  } catch (const runtime::RankFailure&) {  // one rank of each node has said it
+    std::fflush(nullptr);
+    std::_Exit(kDeviceFailure);
   }
-  if (!options.trace.empty()) {
-    std::ostringstream text;
-    write_trace(text, prepared.schedule, one_pipeline(timeline, question.layout));
-    profiles::write_atomically(options.trace, text.str());
-  }
-  const std::string answer = options.as_json ? run_json(question.problem, report).dump(1) + "\n"
-                                             : run_text(question.problem, report);
-  std::fputs(answer.c_str(), stdout);
-  if (report.check && !(report.check->relative_difference <= kSameLoss)) {
-    std::fprintf(stderr, "meshplan: the first loss is not that of one rank\n");
-    return kBug;
-  }
-  if (settings.tolerance && std::abs(report.error()) > *settings.tolerance) {
-    std::fprintf(stderr, "meshplan: the step's error of %.1f%% is beyond the tolerance of %.1f%%\n",
-                 100 * report.error(), 100 * *settings.tolerance);
-    return kAnswerIsNo;
-  }
-  return kDone;
 }
 
 int run(const Options& options) {
+  const auto launch = runtime::launch_from(runtime::environment_variable);
+  if (launch && options.backend == "cpu") return run_as(*launch, options);
   if (options.backend != "cpu" && options.backend != "cuda") {
     throw InputError("--backend", "cpu or cuda", "'" + options.backend + "'");
   }

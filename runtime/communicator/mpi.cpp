@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
-#include <utility>
 
 #include "runtime/communicator/mpi_plugin.h"
 
@@ -19,22 +18,6 @@ void run_over_mpi(const std::string& library, const MpiOptions& options,
   void* symbol = dlsym(handle, kMpiEntry);
   if (symbol == nullptr) throw std::runtime_error(std::string("no MPI: ") + dlerror());
   reinterpret_cast<MpiEntry*>(symbol)(options, body);
-}
-
-std::optional<Launched> launched() {
-  // A Slurm allocation without a step sets SLURM_NTASKS too, but starts nothing.
-  constexpr std::pair<const char*, const char*> kVariables[] = {
-      {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
-      {"PMI_RANK", "PMI_SIZE"},
-      {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}};
-  for (const auto& [rank, size] : kVariables) {
-    const char* const rank_text = std::getenv(rank);
-    const char* const size_text = std::getenv(size);
-    if (rank_text == nullptr || size_text == nullptr) continue;
-    const Launched found{std::atoi(rank_text), std::atoi(size_text)};
-    if (found.ranks > 0 && found.rank >= 0 && found.rank < found.ranks) return found;
-  }
-  return std::nullopt;
 }
 
 std::optional<std::string> find_plugin(const std::string& name) {

@@ -30,13 +30,6 @@ struct MpiOptions {
 void run_over_mpi(const std::string& library, const MpiOptions& options,
                   const std::function<void(Communicator&)>& body);
 
-/// Which of how many ranks a launcher has started this process as.
-struct Launched {
-  int rank = 0, ranks = 1;
-};
-/// From the variables of Open MPI, of PMI (MPICH, Intel MPI) or of a Slurm step; none without.
-std::optional<Launched> launched();
-
 /// The plug-in `name` in $MESHPLAN_PLUGINS, beside the executable, or in ../lib/meshplan from
 /// there.
 std::optional<std::string> find_plugin(const std::string& name);

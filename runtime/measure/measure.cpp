@@ -9,6 +9,8 @@
 #include "planner/simulate/simulate.h"
 #include "planner/simulate/terms.h"
 #include "profiles/input_error.h"
+#include "runtime/device/cpu_device.h"
+#include "runtime/execute/gather_results.h"
 #include "runtime/execute/run_on_threads.h"
 #include "runtime/measure/instruction_times.h"
 
@@ -43,6 +45,24 @@ void require_counted_steps(const Training& training, const MeasureOptions& optio
                              std::to_string(training.options.steps));
 }
 
+Measured measured_at_once(const Training& training, const MeasureOptions& options,
+                          std::vector<RankResult> ranks) {
+  Measured out = described(training, options, Mode::Parallel, ranks);
+  out.timeline = timeline_of(ranks, training.options.steps);
+  Measurement& m = out.measurement;
+  m.instructions = instruction_times(out.timeline, training, options.warm_up);
+  for (int step = options.warm_up; step < training.options.steps; ++step) {
+    m.steps.push_back(planner::step_terms(out.timeline, step).step);
+  }
+  m.step = median(m.steps);
+  const auto taken = std::find(m.steps.begin(), m.steps.end(), m.step) - m.steps.begin();
+  const planner::StepTerms terms =
+      planner::step_terms(out.timeline, options.warm_up + static_cast<int>(taken));
+  m.terms = terms.terms;
+  m.terms_rank = terms.rank;
+  return out;
+}
+
 }  // namespace
 
 planner::Timeline timeline_of(const std::vector<RankResult>& ranks, int steps) {
@@ -68,21 +88,19 @@ planner::Timeline timeline_of(const std::vector<RankResult>& ranks, int steps) {
 
 Measured measure_parallel(const Training& training, const MeasureOptions& options) {
   require_counted_steps(training, options);
-  std::vector<RankResult> ranks =
-      run_on_threads(training, {.timeout = options.timeout, .take_turns = false, .in_words = {}});
-  Measured out = described(training, options, Mode::Parallel, ranks);
-  out.timeline = timeline_of(ranks, training.options.steps);
-  Measurement& m = out.measurement;
-  m.instructions = instruction_times(out.timeline, training, options.warm_up);
-  for (int step = options.warm_up; step < training.options.steps; ++step) {
-    m.steps.push_back(planner::step_terms(out.timeline, step).step);
-  }
-  m.step = median(m.steps);
-  const auto taken = std::find(m.steps.begin(), m.steps.end(), m.step) - m.steps.begin();
-  const planner::StepTerms terms =
-      planner::step_terms(out.timeline, options.warm_up + static_cast<int>(taken));
-  m.terms = terms.terms;
-  m.terms_rank = terms.rank;
+  return measured_at_once(
+      training, options,
+      run_on_threads(training, {.timeout = options.timeout, .take_turns = false, .in_words = {}}));
+}
+
+std::optional<Measured> measure_launched(const Training& training, const MeasureOptions& options,
+                                         Communicator& world) {
+  require_counted_steps(training, options);
+  CpuDevice device(world);
+  std::vector<RankResult> ranks = gather_results(run_rank(training, device), world);
+  if (world.rank() != 0) return std::nullopt;
+  Measured out = measured_at_once(training, options, std::move(ranks));
+  out.measurement.device += ", ranks over MPI";
   return out;
 }
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include "planner/simulate/costs.h"
 #include "planner/simulate/timeline.h"
 #include "runtime/execute/execute.h"
@@ -21,6 +23,11 @@ struct Measured {
 
 /// All ranks at once, as threads of this process.
 Measured measure_parallel(const Training& training, const MeasureOptions& options);
+
+/// As measure_parallel, on ranks that are processes of their own: this one is that of `world`. The
+/// answer is rank 0's; the others get none. Collective.
+std::optional<Measured> measure_launched(const Training& training, const MeasureOptions& options,
+                                         Communicator& world);
 
 /// Any number of ranks, one at a time. `modelled`: prices of the same schedule, for communication.
 Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,

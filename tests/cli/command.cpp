@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -22,34 +23,51 @@ void redirect(int stream, const fs::path& file, int flags) {
 
 }  // namespace
 
-Outcome run_meshplan(const std::vector<std::string>& arguments, const Surroundings& where) {
-  const ScratchFolder streams;
-  const fs::path out = streams.path() / "out";
-  const fs::path err = streams.path() / "err";
-  std::vector<std::string> texts = {MESHPLAN_BINARY};
-  texts.insert(texts.end(), arguments.begin(), arguments.end());
+Running::Running(const std::vector<std::string>& command, const Surroundings& where)
+    : streams_(std::make_unique<ScratchFolder>()) {
+  const fs::path out = streams_->path() / "out";
+  const fs::path err = streams_->path() / "err";
+  std::vector<std::string> texts = command;
   std::vector<char*> pointers;
   for (std::string& text : texts) pointers.push_back(text.data());
   pointers.push_back(nullptr);
 
-  const pid_t child = ::fork();
-  if (child < 0) throw std::runtime_error("cannot start a process");
-  if (child == 0) {
-    ::setenv("HOME", streams.path().c_str(), 1);
+  process_ = ::fork();
+  if (process_ < 0) throw std::runtime_error("cannot start a process");
+  if (process_ == 0) {
+    ::setpgid(0, 0);
+    ::setenv("HOME", streams_->path().c_str(), 1);
     ::unsetenv("XDG_DATA_HOME");
     for (const auto& [name, value] : where.environment) ::setenv(name.c_str(), value.c_str(), 1);
     redirect(STDIN_FILENO, "/dev/null", O_RDONLY);
     redirect(STDOUT_FILENO, out, O_WRONLY | O_CREAT | O_TRUNC);
     redirect(STDERR_FILENO, err, O_WRONLY | O_CREAT | O_TRUNC);
     if (::chdir(where.folder.c_str()) != 0) ::_exit(126);
-    ::execv(pointers[0], pointers.data());
+    ::execvp(pointers[0], pointers.data());
     ::_exit(127);
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+}
+
+Running::~Running() {
+  if (process_ < 0) return;
+  ::kill(-process_, SIGKILL);
+  while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
   }
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_of(out),
-          text_of(err)};
+}
+
+Outcome Running::outcome() {
+  int status = 0;
+  while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {
+  }
+  process_ = -1;
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+          text_of(streams_->path() / "out"), text_of(streams_->path() / "err")};
+}
+
+Outcome run_meshplan(const std::vector<std::string>& arguments, const Surroundings& where) {
+  std::vector<std::string> command = {MESHPLAN_BINARY};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return Running(command, where).outcome();
 }
 
 std::vector<std::string> words(const std::string& line) {

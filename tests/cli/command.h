@@ -1,6 +1,9 @@
 #pragma once
+#include <sys/types.h>
+
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,13 +20,6 @@ struct Surroundings {
   std::filesystem::path folder = ".";
   std::map<std::string, std::string> environment = {};  ///< set or changed
 };
-
-/// Runs the real binary (MESHPLAN_BINARY) with `arguments`, standard input empty. HOME and
-/// XDG_DATA_HOME point nowhere, so that nothing of the user's changes the answer.
-Outcome run_meshplan(const std::vector<std::string>& arguments, const Surroundings& where = {});
-
-/// `line` split at blanks, 'quoted words' kept whole.
-std::vector<std::string> words(const std::string& line);
 
 /// A folder of one test, removed with it.
 class ScratchFolder {
@@ -42,6 +38,31 @@ class ScratchFolder {
  private:
   std::filesystem::path path_;
 };
+
+/// A command under way, in a process group of its own that signals can be sent to.
+class Running {
+ public:
+  /// `command`: the program and its arguments. Standard input is empty.
+  explicit Running(const std::vector<std::string>& command, const Surroundings& where = {});
+  ~Running();
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  [[nodiscard]] pid_t process() const { return process_; }
+  /// Waits for its end.
+  Outcome outcome();
+
+ private:
+  std::unique_ptr<ScratchFolder> streams_;
+  pid_t process_ = -1;
+};
+
+/// Runs the real binary (MESHPLAN_BINARY) with `arguments`, standard input empty. HOME and
+/// XDG_DATA_HOME point nowhere, so that nothing of the user's changes the answer.
+Outcome run_meshplan(const std::vector<std::string>& arguments, const Surroundings& where = {});
+
+/// `line` split at blanks, 'quoted words' kept whole.
+std::vector<std::string> words(const std::string& line);
 
 std::string text_of(const std::filesystem::path& file);
 

@@ -2,8 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
+#include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "tests/cli/command.h"
 
@@ -187,6 +191,28 @@ TEST_F(Run, AStalledRankEndsTheRun) {
   EXPECT_EQ(outcome.code, 3) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("rank 0"));
   EXPECT_THAT(outcome.err, HasSubstr("rank 1"));
+}
+
+TEST_F(Run, CtrlCLeavesWholeFiles) {
+  const std::string file = plan("tp1,pp1,dp1,mbs2");
+  const std::string out = scratch.file("measurement.json", "the one before");
+  const std::vector<std::string> before = scratch.files();
+  Running run({MESHPLAN_BINARY, "run", file, "--steps", "1000000", "--no-check", "--out", out}, {});
+  // Under way once it has read the plan and started its rank: two threads.
+  const std::filesystem::path threads = "/proc/" + std::to_string(run.process()) + "/task";
+  const auto count = [&] {
+    std::error_code none;
+    return std::distance(std::filesystem::directory_iterator(threads, none), {});
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  while (count() < 2) {
+    ASSERT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ASSERT_EQ(::kill(run.process(), SIGINT), 0);
+  EXPECT_EQ(run.outcome().code, 130);
+  EXPECT_EQ(text_of(out), "the one before");
+  EXPECT_EQ(scratch.files(), before);
 }
 
 TEST(Profile, FitNeedsTablesAndNeverOverwrites) {
