@@ -110,6 +110,13 @@ void Interpreter::forward(int chunk, int microbatch) {
   use_parameters(chunk, static_cast<int>(layers.size()));
   if (chunk == context_.layout().chunks() - 1) {
     losses_.push_back(head_forward(context_, state_.head, x, microbatch, flight.head));
+    // GPipe comes back when all micro-batches have passed: logits of all of them would have to
+    // wait. The gradient of the head's input is smaller by vocabulary over width.
+    if (context_.layout().schedule == planner::ScheduleKind::GPipe) {
+      flight.head_gradient =
+          head_backward(context_, state_.head, std::move(flight.head), flight.weight_gradients);
+      flight.head = {};
+    }
   } else {
     transfers_.give(chunk, microbatch, true, std::move(x));
   }
@@ -133,7 +140,9 @@ void Interpreter::backward(int chunk, int microbatch, bool split) {
   InFlight& flight = in_flight_.at({chunk, microbatch});
   flight.weight_gradients = WeightGradients(split);
   Tensor gradient;
-  if (chunk == context_.layout().chunks() - 1) {
+  if (!flight.head_gradient.empty()) {
+    gradient = std::move(flight.head_gradient);
+  } else if (chunk == context_.layout().chunks() - 1) {
     gradient =
         head_backward(context_, state_.head, std::move(flight.head), flight.weight_gradients);
     flight.head = {};

@@ -31,6 +31,7 @@ class Interpreter {
   struct InFlight {
     std::vector<LayerSaved> layers;
     HeadSaved head;
+    Tensor head_gradient;  ///< of the head's input, where backward through the head has been run
     WeightGradients weight_gradients;
   };
 
