@@ -25,6 +25,7 @@ void add_export(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
 void add_profile(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
+void add_check(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 
 }  // namespace meshplan::cli

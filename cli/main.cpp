@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   cli::add_run(app, action);
   cli::add_profile(app, action);
   cli::add_evaluate(app, action);
+  cli::add_check(app, action);
   cli::add_list(app, action);
 
   try {

@@ -19,8 +19,8 @@ except ImportError:
 # Folders of profiles/data whose files carry a schema; models are Hugging Face's config.json.
 SHIPPED = ["clusters", "collectives", "devices", "engines", "frameworks", "profiles", "rules"]
 # Fuzzers' seeds that are whole documents of a schema.
-SEEDS = ["cluster", "device", "device_profile", "engine", "framework", "measurement", "nccl_constants", "plan",
-         "runs"]
+SEEDS = ["baseline", "cluster", "device", "device_profile", "engine", "framework", "measurement", "nccl_constants", "plan",
+         "runs", "suite"]
 QUESTION = ["--model", "gpt2", "--cluster", "dgx-h100:1/2", "--seq-len", "1024",
             "--global-batch", "8"]
 
