@@ -39,6 +39,8 @@ class Page {
   explicit Page(const fs::path& file) : file_(file), markdown_(file.extension() == ".md") {
     std::istringstream text(text_of(file));
     for (std::string line; std::getline(text, line);) lines_.push_back(line);
+    fs::create_directory_symlink(fs::path(SOURCE_DIR) / "tests" / "profiles" / "topologies",
+                                 folder_.path() / "topologies");
   }
 
   /// Runs every example; how many there were.
@@ -96,7 +98,8 @@ class Page {
     return out;
   }
 
-  ScratchFolder folder_;  ///< examples of a page may read the files of earlier ones
+  /// Examples of a page may read the files of earlier ones, and topologies/.
+  ScratchFolder folder_;
   fs::path file_;
   bool markdown_;
   std::vector<std::string> lines_;
