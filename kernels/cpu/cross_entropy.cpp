@@ -31,10 +31,17 @@ struct SumOfRows {
     for (std::int64_t r = 0; r < logits.rows; ++r) {
       const T* in = logits.row(r);
       const float max = row_max[r];
-      float sum = 0;
+      // Parts of a row in fp32, their sum in double: a vocabulary is too long for one fp32 sum.
+      constexpr std::int64_t kPart = 1024;
+      double total = 0;
+      for (std::int64_t first = 0; first < logits.cols; first += kPart) {
+        const std::int64_t last = first + kPart < logits.cols ? first + kPart : logits.cols;
+        float sum = 0;
 #pragma omp simd reduction(+ : sum)
-      for (std::int64_t c = 0; c < logits.cols; ++c) sum += decay(load(in[c]) - max);
-      sum_exp[r] = sum;
+        for (std::int64_t c = first; c < last; ++c) sum += decay(load(in[c]) - max);
+        total += static_cast<double>(sum);
+      }
+      sum_exp[r] = static_cast<float>(total);
     }
   }
 };
