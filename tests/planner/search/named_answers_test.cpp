@@ -47,6 +47,17 @@ TEST(NamedAnswers, LeavingTheNvlinkDomainCosts) {
             step_of(problem, "tp8,pp2,dp8,mbs1,sp"));
 }
 
+TEST(NamedAnswers, WhatNvidiaRunsIsAmongTheBest) {
+  // Llama 3.1 70B with 8,192 tokens on 256 H100: tp 4, pp 4, cp 2, 5 virtual stages.
+  // Source: NVIDIA dgxc-benchmarking, expected performance of Llama 3.1 70B, BF16.
+  const Problem problem = training_problem("llama-3.1-70b", "dgx-h100:32", 8192, 512);
+  const Plan best = best_of(problem);
+  EXPECT_EQ(best.layout.tp, 4);
+  const Seconds published =
+      step_of(problem, "tp4,pp4,dp8,mbs1,cp2,vpp5,sp,zero1,overlap=grad+param+tp");
+  EXPECT_LE(published, 1.05 * best.prediction.step);
+}
+
 TEST(NamedAnswers, MoreBandwidthNeverSlowsALayout) {
   for (const char* layout : {"tp8,pp4,dp4,mbs1,sp,zero1,overlap=grad", "tp4,pp8,dp4,mbs1,vpp2",
                              "tp16,pp2,dp4,mbs1,sp", "tp8,pp1,dp16,mbs1,zero3"}) {
