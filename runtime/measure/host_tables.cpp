@@ -180,13 +180,31 @@ AllReduceTime all_reduce_time(std::int64_t elements) {
 
 }  // namespace
 
-HostTables measure_host(Effort effort, const std::function<void(const std::string&)>& progress) {
+ProfiledShapes profiled_shapes(Effort effort) {
+  ProfiledShapes out;
   const bool full = effort == Effort::Full;
+  out.gemm_rows = full ? std::vector<std::int64_t>{24, 48, 96, 200, 400, 800, 1600}
+                       : std::vector<std::int64_t>{40, 160, 640};
+  out.gemm_widths = full ? std::vector<std::int64_t>{40, 80, 160, 320, 640, 1280, 2560}
+                         : std::vector<std::int64_t>{80, 320, 1280};
+  out.gemm_held_out = {
+      {64, 192, 192}, {192, 768, 192}, {192, 192, 768}, {300, 1000, 500}, {128, 512, 1536}};
+  out.attention_lengths =
+      full ? std::vector<std::int64_t>{24, 96, 384, 1536} : std::vector<std::int64_t>{48, 192, 768};
+  out.head_dims =
+      full ? std::vector<std::int64_t>{16, 48, 96, 160} : std::vector<std::int64_t>{24, 96};
+  out.elementwise_rows = {16, 64, 256, 1024};
+  out.all_reduce_elements = {5 << 8, 5 << 12, 5 << 16, 5 << 18};
+  return out;
+}
+
+HostTables measure_host(Effort effort, const std::function<void(const std::string&)>& progress) {
+  const ProfiledShapes shapes = profiled_shapes(effort);
   kernels::cpu::Queue queue;
   HostTables out;
   progress("memory");
   out.stream = stream_bandwidth(queue);
-  for (const std::int64_t rows : {16, 64, 256, 1024}) {
+  for (const std::int64_t rows : shapes.elementwise_rows) {
     out.elementwise.push_back(elementwise_time(rows, 640, queue));
   }
   std::vector<float> one = numbers(16);
@@ -202,23 +220,17 @@ HostTables measure_host(Effort effort, const std::function<void(const std::strin
     progress("product " + times(m, n, k));
     return GemmTime{m, n, k, gemm_time(m, n, k, memory, queue)};
   };
-  out.gemm_rows = full ? std::vector<std::int64_t>{24, 48, 96, 200, 400, 800, 1600}
-                       : std::vector<std::int64_t>{40, 160, 640};
-  out.gemm_widths = full ? std::vector<std::int64_t>{40, 80, 160, 320, 640, 1280, 2560}
-                         : std::vector<std::int64_t>{80, 320, 1280};
+  out.gemm_rows = shapes.gemm_rows;
+  out.gemm_widths = shapes.gemm_widths;
   for (const std::int64_t m : out.gemm_rows) {
     for (const std::int64_t n : out.gemm_widths) {
       for (const std::int64_t k : out.gemm_widths) out.gemm.push_back(product(m, n, k));
     }
   }
-  const std::vector<std::array<std::int64_t, 3>> between = {
-      {64, 192, 192}, {192, 768, 192}, {192, 192, 768}, {300, 1000, 500}, {128, 512, 1536}};
-  for (const auto& [m, n, k] : between) out.gemm_held_out.push_back(product(m, n, k));
+  for (const auto& [m, n, k] : shapes.gemm_held_out) out.gemm_held_out.push_back(product(m, n, k));
 
-  out.attention_lengths =
-      full ? std::vector<std::int64_t>{24, 96, 384, 1536} : std::vector<std::int64_t>{48, 192, 768};
-  out.head_dims =
-      full ? std::vector<std::int64_t>{16, 48, 96, 160} : std::vector<std::int64_t>{24, 96};
+  out.attention_lengths = shapes.attention_lengths;
+  out.head_dims = shapes.head_dims;
   for (const std::int64_t length : out.attention_lengths) {
     for (const std::int64_t dim : out.head_dims) {
       progress("attention over " + std::to_string(length) + " tokens");
@@ -226,7 +238,7 @@ HostTables measure_host(Effort effort, const std::function<void(const std::strin
     }
   }
   if (std::thread::hardware_concurrency() >= 2) {
-    for (const std::int64_t elements : {1 << 10, 1 << 14, 1 << 18, 1 << 20}) {
+    for (const std::int64_t elements : shapes.all_reduce_elements) {
       progress("all-reduce of " + std::to_string(elements) + " numbers");
       out.all_reduce.push_back(all_reduce_time(elements));
     }

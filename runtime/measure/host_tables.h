@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -51,6 +52,17 @@ struct HostTables {
 
 /// How much to measure: 15 seconds, or a minute.
 enum class Effort { Brief, Full };
+
+/// The shapes that are measured. No other than these may be known to a profile: what is validated
+/// (tests/validation) lies between them.
+struct ProfiledShapes {
+  std::vector<std::int64_t> gemm_rows, gemm_widths;  ///< m; n and k: every combination
+  std::vector<std::array<std::int64_t, 3>> gemm_held_out;
+  std::vector<std::int64_t> attention_lengths, head_dims;  ///< of four heads: every combination
+  std::vector<std::int64_t> elementwise_rows;              ///< of 640 columns
+  std::vector<std::int64_t> all_reduce_elements;
+};
+ProfiledShapes profiled_shapes(Effort effort);
 
 /// Runs kernels/cpu on one core and in-process collectives on two. `progress` is told what comes.
 HostTables measure_host(Effort effort, const std::function<void(const std::string&)>& progress);
