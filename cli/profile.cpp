@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -63,9 +64,14 @@ int measure(const MeasureOptions& options, const std::string& version) {
   if (options.backend == "cuda") {
     try {
       return profile_gpu({options.out, options.brief, options.force}, today(), version);
-    } catch (const runtime::EngineMissing& missing) {
-      std::fprintf(stderr, "meshplan: %s\n", missing.what());
+    } catch (const runtime::EngineFailure& failure) {
+      std::fprintf(stderr, "meshplan: %s\n", failure.what());
       return kDeviceFailure;
+    } catch (const runtime::RankFailure& failure) {
+      std::fprintf(stderr, "meshplan: %s\n", failure.what());
+      std::fflush(nullptr);
+      // A rank that stalls still runs on its thread and cannot be stopped.
+      std::_Exit(kDeviceFailure);
     }
   }
   if (options.backend != "cpu") {

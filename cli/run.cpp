@@ -371,10 +371,14 @@ int run(const Options& options) {
   if (options.backend != "cpu" && options.backend != "cuda") {
     throw InputError("--backend", "cpu or cuda", "'" + options.backend + "'");
   }
+  if (launch) {
+    throw InputError("--backend", "cpu below mpirun, srun or torchrun (one process runs all GPUs)",
+                     "'cuda'");
+  }
   try {
     return run_on(options.backend == "cuda" ? &runtime::load_engine() : nullptr, options);
-  } catch (const runtime::EngineMissing& missing) {
-    std::fprintf(stderr, "meshplan: %s\n", missing.what());
+  } catch (const runtime::EngineFailure& failure) {
+    std::fprintf(stderr, "meshplan: %s\n", failure.what());
     return kDeviceFailure;
   } catch (const runtime::RankFailure& failure) {
     std::string words = failure.what();

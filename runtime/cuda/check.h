@@ -4,15 +4,16 @@
 #include <nccl.h>
 
 #include <source_location>
-#include <stdexcept>
 #include <string_view>
+
+#include "runtime/device/engine.h"
 
 namespace meshplan::runtime::cuda {
 
 /// A call of CUDA or NCCL that failed; what() names the place, the call and the reason.
-class Error : public std::runtime_error {
+class Error : public EngineFailure {
  public:
-  using std::runtime_error::runtime_error;
+  using EngineFailure::EngineFailure;
 };
 
 /// Throws Error unless the call succeeded.

@@ -68,10 +68,16 @@ class Engine {
   virtual std::unique_ptr<Device> open(Communicator& host, const SeatOptions& seat) = 0;
 };
 
-/// Why there is no engine: one line that names what is missing.
-class EngineMissing : public std::runtime_error {
+/// A device, its driver or a library failed: one line.
+class EngineFailure : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+/// Why there is no engine: one line that names what is missing.
+class EngineMissing : public EngineFailure {
+ public:
+  using EngineFailure::EngineFailure;
 };
 
 /// The GPU engine, loaded at the first call and kept. Throws EngineMissing without plug-in,
