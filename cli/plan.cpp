@@ -7,6 +7,7 @@
 #include "cli/fleet_answer.h"
 #include "cli/plan_report.h"
 #include "cli/problem_options.h"
+#include "cli/serving.h"
 #include "cli/terminal.h"
 #include "cli/what_if.h"
 #include "planner/export/data_parallel.h"
@@ -26,6 +27,7 @@ using planner::Objective;
 
 struct Options {
   ProblemOptions problem;
+  ServingOptions serving;
   FleetFlags fleet;
   std::string top = "10", objective = "throughput", fixed, runs_on, out;
   bool as_json = false;
@@ -66,6 +68,11 @@ class FrameworkFilter {
 };
 
 int run(const Options& options) {
+  if (options.serving.inference) {
+    return plan_serving(
+        options.problem, options.serving,
+        {options.top, options.objective, options.fixed, options.out, options.as_json});
+  }
   const profiles::DataFiles files = data_files(options.problem);
   const planner::Problem problem = problem_from(options.problem, files);
   Progress progress;
@@ -116,6 +123,7 @@ void add_plan(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("plan", "The best layouts for a model on a cluster");
   auto options = std::make_shared<Options>();
   add_problem_options(*command, options->problem);
+  add_serving_options(*command, options->serving);
   command->add_option("--top", options->top, "how many layouts to show (10)")->type_name("N");
   command
       ->add_option("--objective", options->objective,

@@ -11,6 +11,7 @@
 #include "cli/megatron_question.h"
 #include "cli/plan_report.h"
 #include "cli/problem_options.h"
+#include "cli/serving.h"
 #include "cli/terminal.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
@@ -27,6 +28,7 @@ namespace {
 
 struct Options {
   ProblemOptions problem;
+  ServingOptions serving;
   std::string plan_file, plan_number = "0", layout, megatron, out, trace;
   CollectiveQuestion collective;
   bool as_json = false, gantt = false;
@@ -117,6 +119,10 @@ int answer_collective(const Options& options) {
 
 int run(const Options& options) {
   if (!options.collective.operation.empty()) return answer_collective(options);
+  if (options.serving.inference) {
+    return predict_serving(options.problem, options.serving, options.layout,
+                           {.out = options.out, .as_json = options.as_json});
+  }
   const Question question = question_from(options);
   const planner::Problem& problem = question.problem;
   if (const auto exit = refuse_illegal(question)) return *exit;
@@ -152,6 +158,7 @@ void add_predict(CLI::App& app, Action& action) {
   command->add_option("plan", options->plan_file, "a plan file instead of the flags below")
       ->type_name("plan.json");
   add_problem_options(*command, options->problem);
+  add_serving_options(*command, options->serving);
   command->add_option("--layout", options->layout, "e.g. tp8,pp8,dp4,mbs1,vpp3,sp,zero1")
       ->type_name("L");
   command

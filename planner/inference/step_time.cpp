@@ -346,7 +346,7 @@ StepTime StepPrices::time(const Step& step) {
   out.matrices = Seconds{matrices};
   out.attention = Seconds{core};
   out.communication = Seconds{communication};
-  out.pipeline = Seconds{device - matrices - core - communication};
+  out.pipeline = Seconds{layout_.pp > 1 ? device - matrices - core - communication : 0};
 
   const bool reads = step.prompt_tokens > 0;
   const double old_host = problem_.cluster.device.compute_capability < 89 ? engine_.ampere_host : 1;

@@ -23,6 +23,8 @@ SEEDS = ["baseline", "cluster", "device", "device_profile", "engine", "framework
          "runs", "suite"]
 QUESTION = ["--model", "gpt2", "--cluster", "dgx-h100:1/2", "--seq-len", "1024",
             "--global-batch", "8"]
+SERVING = ["--inference", "--model", "llama-3.1-8b", "--cluster", "dgx-h100:1/2", "--prompt", "200",
+           "--output", "50"]
 
 
 def kind_of(document):
@@ -39,6 +41,8 @@ def written_documents(binary):
         "how many": ["plan", *QUESTION, "--tokens", "1e9", "--deadline-days", "1",
                      "--dollars-per-gpu-hour", "2"],
         "never enough": ["plan", *QUESTION, "--tokens", "1e15", "--deadline-days", "1"],
+        "serve": ["plan", *SERVING],
+        "serve one layout": ["predict", *SERVING, "--concurrency", "8", "--layout", "tp2,pp1,dp1"],
         "explain": ["explain", *QUESTION, "--layout", "tp2,pp1,dp1,mbs1,sp"],
         "explain an illegal layout": ["explain", *QUESTION, "--layout", "tp5,pp3,dp2,mbs3"],
         "explain what nothing mends": ["explain", "--model", "gpt3-175b", *QUESTION[2:],

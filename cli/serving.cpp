@@ -1,0 +1,154 @@
+#include "cli/serving.h"
+
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/serving_report.h"
+#include "planner/inference/search_inference.h"
+#include "planner/layout/legality.h"
+#include "profiles/atomic_file.h"
+#include "profiles/engine.h"
+#include "profiles/input_error.h"
+#include "profiles/nearest_name.h"
+
+namespace meshplan::cli {
+namespace {
+
+using planner::Demand;
+using planner::ServingObjective;
+using profiles::InputError;
+using profiles::Seconds;
+
+ServingObjective objective_from(const std::string& text) {
+  if (text == "throughput") return ServingObjective::Throughput;
+  if (text == "latency") return ServingObjective::Latency;
+  if (text == "memory") return ServingObjective::Memory;
+  if (text == "cost") return ServingObjective::Cost;
+  const std::vector<std::string> known = {"throughput", "latency", "memory", "cost"};
+  throw InputError("--objective", "throughput, latency, memory or cost",
+                   "'" + text + "'" + profiles::did_you_mean(text, known));
+}
+
+std::optional<Seconds> milliseconds(const std::string& text, const std::string& flag) {
+  if (text.empty()) return std::nullopt;
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (*end != '\0' || !(value > 0) || !std::isfinite(value)) {
+    throw InputError(flag, "milliseconds above 0", "'" + text + "'");
+  }
+  return Seconds{value / 1000};
+}
+
+/// None: not stated, so that a search tries several.
+std::optional<Demand> demand_from(const ServingOptions& options) {
+  if (!options.batch.empty()) {
+    if (!options.concurrency.empty()) {
+      throw InputError("--batch", "--batch or --concurrency", "both");
+    }
+    return Demand{Demand::Kind::Batch, count_flag(options.batch, "--batch")};
+  }
+  if (options.concurrency.empty()) return std::nullopt;
+  if (options.concurrency == "max") return Demand{};
+  return Demand{Demand::Kind::Users, count_flag(options.concurrency, "--concurrency"),
+                planner::ServingSearch{}.spread};
+}
+
+struct Question {
+  planner::Problem problem;
+  profiles::Engine engine;
+  std::optional<Demand> demand;
+};
+
+Question question_from(const ProblemOptions& given, const ServingOptions& serving) {
+  const profiles::DataFiles files = data_files(given);
+  ProblemOptions options = given;
+  if (!given.seq_len.empty() || !given.global_batch.empty()) {
+    throw InputError("--inference", "--prompt and --output",
+                     "--seq-len or --global-batch, which are of training");
+  }
+  // A serving problem is read as any other; its workload is stated by its own flags.
+  options.seq_len = options.global_batch = "1";
+  Question out;
+  out.problem = problem_from(options, files);
+  planner::Workload& w = out.problem.workload;
+  w = {.kind = planner::Workload::Kind::Inference, .data_type = w.data_type};
+  w.prompt = count_flag(serving.prompt, "--prompt");
+  w.output = count_flag(serving.output, "--output");
+  out.demand = demand_from(serving);
+  if (out.demand && out.demand->kind == Demand::Kind::Batch) w.batch = out.demand->count;
+  if (out.demand && out.demand->kind == Demand::Kind::Users) w.concurrency = out.demand->count;
+  out.engine = profiles::load_engine(serving.engine, files);
+  if (!out.engine.known) (void)files.at("engines", serving.engine, "engine");
+  return out;
+}
+
+void write(const nlohmann::json& document, const std::string& text, const ServingOutput& output) {
+  const std::string as_json = document.dump(1) + "\n";
+  if (!output.out.empty()) profiles::write_atomically(output.out, as_json);
+  std::fputs((output.as_json ? as_json : text).c_str(), stdout);
+}
+
+}  // namespace
+
+void add_serving_options(CLI::App& command, ServingOptions& options) {
+  const auto add = [&](const char* flag, std::string& target, const char* help, const char* type) {
+    command.add_option(flag, target, help)->type_name(type)->group("Inference");
+  };
+  command.add_flag("--inference", options.inference, "serving instead of training")
+      ->group("Inference");
+  add("--prompt", options.prompt, "tokens of a prompt", "N");
+  add("--output", options.output, "tokens of an answer", "N");
+  add("--concurrency", options.concurrency,
+      "requests under way, or max: all at once (plan: searched)", "N|max");
+  add("--batch", options.batch, "one static batch instead", "N");
+  add("--engine", options.engine,
+      "whose habits to assume: tensorrt-llm, vllm, sglang, ... (generic)", "E");
+  add("--max-ttft-ms", options.max_ttft_ms, "longest mean time to the first token", "X");
+  add("--max-tpot-ms", options.max_tpot_ms, "longest mean time per output token", "X");
+}
+
+int plan_serving(const ProblemOptions& given, const ServingOptions& serving,
+                 const ServingOutput& output) {
+  const Question question = question_from(given, serving);
+  planner::ServingSearch search;
+  search.objective = objective_from(output.objective);
+  search.max_ttft = milliseconds(serving.max_ttft_ms, "--max-ttft-ms");
+  search.max_tpot = milliseconds(serving.max_tpot_ms, "--max-tpot-ms");
+  search.demand = question.demand;
+  search.top = count_flag(output.top, "--top");
+  if (!output.fixed.empty()) search.fixed = planner::read_layout_text(output.fixed, "--fix");
+  const planner::ServingPlans found = search_inference(question.problem, question.engine, search);
+  write(serving_json(question.problem, question.engine, found),
+        serving_question_text(question.problem, question.engine) + "\n" +
+            serving_plans_text(question.problem, found),
+        output);
+  return found.plans.empty() ? kAnswerIsNo : kDone;
+}
+
+int predict_serving(const ProblemOptions& given, const ServingOptions& serving,
+                    const std::string& layout_text, const ServingOutput& output) {
+  const Question question = question_from(given, serving);
+  if (layout_text.empty()) throw InputError("--layout", "a layout such as tp4,pp1,dp2", "nothing");
+  const planner::Layout layout = planner::layout_from_text(layout_text, "--layout");
+  const planner::Problem& problem = question.problem;
+  for (const planner::Violation& broken :
+       violations(layout, problem.model, problem.workload, problem.cluster.devices())) {
+    if (broken.rule != planner::Rule::Devices) throw InputError("layout", broken.what);
+    std::fprintf(stderr, "meshplan: %s\n", broken.what.c_str());
+    return kAnswerIsNo;
+  }
+  planner::StepPrices prices(problem, question.engine, layout);
+  const Demand demand = question.demand.value_or(Demand{});
+  planner::ServingPlans result;
+  result.plans.push_back(
+      {layout, demand, predict_inference(prices, problem, question.engine, layout, demand)});
+  write(serving_json(problem, question.engine, result),
+        serving_question_text(problem, question.engine) + "\n" +
+            serving_plan_text(result.plans.front()),
+        output);
+  return result.plans.front().prediction.fits ? kDone : kAnswerIsNo;
+}
+
+}  // namespace meshplan::cli
