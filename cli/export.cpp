@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/problem_options.h"
@@ -10,8 +11,12 @@
 #include "planner/export/nearest_plan.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
+#include "planner/model/config.h"
 #include "planner/plan_json.h"
 #include "profiles/atomic_file.h"
+#include "profiles/cluster_json.h"
+#include "profiles/data_type.h"
+#include "profiles/engine.h"
 #include "profiles/input_error.h"
 #include "profiles/json_node.h"
 #include "profiles/number_format.h"
@@ -105,6 +110,54 @@ std::string refusal(const TargetFramework& framework, const Problem& problem,
   return out;
 }
 
+/// What a plan file asks and answers; `engine` of one that serves.
+struct ExportFile {
+  Problem problem;
+  std::vector<planner::Layout> layouts;
+  std::optional<profiles::Engine> engine;
+};
+
+/// A file of `plan --inference`: each plan has a demand of its own, of which `at`'s is taken.
+ExportFile read_serving(const JsonNode& document, const TargetFramework& framework,
+                        const profiles::DataFiles& files, int at) {
+  ExportFile out;
+  Problem& problem = out.problem;
+  const JsonNode model = document.at("model");
+  problem.model = planner::read_config(model.at("config"), model.at("name").string());
+  const JsonNode cluster = document.at("cluster");
+  problem.cluster = profiles::read_cluster(cluster, files, cluster.at("name").string());
+  const JsonNode workload = document.at("workload");
+  problem.workload.kind = planner::Workload::Kind::Inference;
+  problem.workload.prompt = workload.at("prompt").count();
+  problem.workload.output = workload.at("output").count();
+  const auto type = profiles::data_type_from(workload.at("dtype").string());
+  if (!type) workload.at("dtype").refuse("one of fp32, tf32, fp16, bf16, fp8, fp4");
+  problem.workload.data_type = *type;
+  int number = 0;
+  for (const JsonNode& plan : document.at("plans").elements()) {
+    const JsonNode layout = plan.at("layout");
+    out.layouts.push_back(planner::layout_from_text(layout.string(), layout.where()));
+    const auto demand = plan.find_value("demand");
+    if (number++ != at || !demand) continue;
+    if (const auto batch = demand->find_value("batch")) problem.workload.batch = batch->count();
+    const auto users = demand->find_value("concurrency");
+    if (users && users->is_number()) problem.workload.concurrency = users->count();
+  }
+  const profiles::Engine engine = profiles::load_engine(framework.name, files);
+  if (engine.known) out.engine = engine;
+  return out;
+}
+
+ExportFile read_export(const JsonNode& document, const TargetFramework& framework,
+                       const profiles::DataFiles& files, int at) {
+  const auto schema = document.find_value("schema");
+  if (schema && schema->is_string() && schema->string().starts_with("meshplan.serving/")) {
+    return read_serving(document, framework, files, at);
+  }
+  planner::PlanFile file = planner::read_plan(document, files);
+  return {std::move(file.problem), std::move(file.layouts), std::nullopt};
+}
+
 int run(const Options& options) {
   if (options.plan_file.empty()) {
     throw profiles::InputError("export", "a plan file, as 'plan --out' writes it", "nothing");
@@ -116,8 +169,9 @@ int run(const Options& options) {
   const planner::FrameworkRules rules(files);
   const TargetFramework& framework = rules.at(options.framework, "--to");
   const JsonNode document = JsonNode::read_file(options.plan_file);
-  const planner::PlanFile file = planner::read_plan(document, files);
   const int at = options.plan_number == "0" ? 0 : count_flag(options.plan_number, "--plan");
+  const ExportFile file = read_export(document, framework, files, at);
+  if (file.layouts.empty()) document.at("plans").refuse("at least one plan");
   if (at >= static_cast<int>(file.layouts.size())) {
     throw profiles::InputError("--plan",
                                "a plan from 0 to " + std::to_string(file.layouts.size() - 1),
@@ -135,7 +189,7 @@ int run(const Options& options) {
     return kAnswerIsNo;
   }
   const JsonNode plan = document.at("plans").elements()[static_cast<std::size_t>(at)];
-  planner::LaunchPlan launch{problem, layout, notes(framework, problem, layout, plan)};
+  planner::LaunchPlan launch{problem, layout, notes(framework, problem, layout, plan), file.engine};
   if (const auto fits = plan.find_value("fits"); fits && !fits->boolean()) {
     launch.notes.emplace_back("it does not fit the devices' memory");
     std::fprintf(stderr, "meshplan: note: the plan does not fit the devices' memory\n");

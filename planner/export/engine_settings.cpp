@@ -22,6 +22,11 @@ EngineSettings engine_settings(const LaunchPlan& plan) {
   const int asked = problem.workload.concurrency.value_or(problem.workload.batch.value_or(0));
   const int replicas = std::max(1, plan.layout.dp);
   out.sequences = (asked + replicas - 1) / replicas;
+  if (plan.engine) {
+    out.memory_fraction = plan.engine->cache_fraction;
+    out.batched_tokens = plan.engine->max_batched_tokens;
+    if (out.sequences == 0) out.sequences = plan.engine->max_sequences;
+  }
   if (problem.memory_margin > 0) out.memory_fraction = 1 - problem.memory_margin;
   return out;
 }

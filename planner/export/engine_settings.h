@@ -11,6 +11,7 @@ struct EngineSettings {
   int longest = 0;               ///< tokens of prompt and output together
   int prompt = 0;                ///< tokens of a prompt
   int sequences = 0;             ///< at once on one replica; 0: as many as the cache holds
+  int batched_tokens = 0;        ///< of one step; 0: the engine's default
   double memory_fraction = 0.9;  ///< of the device that engine and cache may take
 };
 EngineSettings engine_settings(const LaunchPlan& plan);

@@ -30,14 +30,22 @@ const FrameworkFormat& format_of(const TargetFramework& framework) {
   return **at;
 }
 
+/// Replicas of a server know nothing of each other: engines put the stages of one side by side,
+/// whichever of the two the layout's order has inside the other.
+Layout as_run(Layout layout, const Problem& problem) {
+  const std::array<Axis, 4> pipeline_inside = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
+  const bool serves = problem.workload.kind == Workload::Kind::Inference;
+  if (serves && places_ranks_as(layout, Layout{}.order)) layout.order = pipeline_inside;
+  return canonical(layout, problem.model);
+}
+
 }  // namespace
 
 std::string launch_text(const TargetFramework& framework, const LaunchPlan& plan) {
   const FrameworkFormat& format = format_of(framework);
   std::string out = format.write(plan);
-  const Transformer& model = plan.problem.model;
   const Layout read = format.read(out, plan.problem, framework.name);
-  if (canonical(read, model) != canonical(plan.layout, model)) {
+  if (as_run(read, plan.problem) != as_run(plan.layout, plan.problem)) {
     throw std::logic_error("the " + framework.title + " configuration of " + text(plan.layout) +
                            " reads back as " + text(read));
   }

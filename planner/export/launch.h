@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -6,6 +7,7 @@
 #include "planner/export/framework_rules.h"
 #include "planner/layout/layout.h"
 #include "planner/problem.h"
+#include "profiles/engine.h"
 
 namespace meshplan::planner {
 
@@ -15,6 +17,8 @@ struct LaunchPlan {
   Layout layout;
   /// What the file says of itself in comments: framework and version, plan, prediction.
   std::vector<std::string> notes;
+  /// Inference: the engine's habits that the prediction rests on; none: its own defaults.
+  std::optional<profiles::Engine> engine = {};
 };
 
 /// The configuration of a layout as `framework` takes it: a script of flags, JSON, TOML or Python.

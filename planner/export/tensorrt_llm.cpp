@@ -45,6 +45,7 @@ std::string write(const LaunchPlan& plan) {
   if (l.ep > 1) command.flag("--ep_size", l.ep);
   command.flag("--gpus_per_node", per_node);
   if (settings.sequences > 0) command.flag("--max_batch_size", settings.sequences);
+  if (settings.batched_tokens > 0) command.flag("--max_num_tokens", settings.batched_tokens);
   if (settings.longest > 0) command.flag("--max_seq_len", settings.longest);
   command.raw("--port \"$PORT\"");
   command.raw("--extra_llm_api_options \"$options\"");

@@ -45,6 +45,9 @@ std::string write(const LaunchPlan& plan) {
   add_data_type(plan.problem.workload.data_type, command);
   if (settings.longest > 0) command.flag("--max-model-len", settings.longest);
   if (settings.sequences > 0) command.flag("--max-num-seqs", settings.sequences);
+  if (settings.batched_tokens > 0) {
+    command.flag("--max-num-batched-tokens", settings.batched_tokens);
+  }
   command.flag("--gpu-memory-utilization", fraction_text(settings.memory_fraction));
   command.raw("\"$@\"");
   return out + command.text();

@@ -100,6 +100,36 @@ TEST(Export, ServesAPlanOfInference) {
   EXPECT_EQ(run_meshplan({"export", file, "--to", "megatron"}).code, 1);
 }
 
+TEST(Export, TakesDemandAndHabitsFromAServingPlan) {
+  const ScratchFolder folder;
+  predict(folder, "tp2,pp2,dp1,mbs1");
+  const json trained = json::parse(text_of(folder.path() / "plan.json"));
+  const json plan = {{"layout", "tp2,pp1,dp2"}, {"fits", true}, {"demand", {{"concurrency", 10}}}};
+  const json most = {
+      {"layout", "tp1,pp2,dp2"}, {"fits", true}, {"demand", {{"concurrency", "max"}}}};
+  const json serving = {
+      {"schema", "meshplan.serving/1"},
+      {"model", trained.at("model")},
+      {"cluster", trained.at("cluster")},
+      {"workload", {{"kind", "inference"}, {"prompt", 100}, {"output", 28}, {"dtype", "bf16"}}},
+      {"engine", "vllm"},
+      {"plans", {plan, most}}};
+  const std::string file = folder.file("serving.json", serving.dump());
+  const Outcome first = run_meshplan({"export", file, "--to", "vllm"});
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_TRUE(holds(first.out, "--max-num-seqs 5 "));  // ten users over two replicas
+  EXPECT_TRUE(holds(first.out, "--max-num-batched-tokens "));
+  // As many as the engine takes; stages of a replica side by side.
+  const Outcome second = run_meshplan({"export", file, "--to", "vllm", "--plan", "1"});
+  EXPECT_EQ(second.code, 0) << second.err;
+  EXPECT_FALSE(holds(second.out, "--max-num-seqs 5 "));
+  EXPECT_TRUE(holds(second.out, "--pipeline-parallel-size 2"));
+  json broken = serving;
+  broken["workload"]["dtype"] = "bf17";
+  const std::string bad = folder.file("broken.json", broken.dump());
+  EXPECT_EQ(run_meshplan({"export", bad, "--to", "vllm"}).code, 2);
+}
+
 TEST(PlanFor, KeepsTheRulesAndCountsThem) {
   const Outcome planned = run_meshplan(words("plan " + kQuestion + "--for fsdp --json --top 3"));
   ASSERT_EQ(planned.code, 0) << planned.err;

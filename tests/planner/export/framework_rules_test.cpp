@@ -167,7 +167,7 @@ const std::vector<Case> kCases = {
     {"vllm.experts", "tp2,pp1,dp2,ep4,etp1", "tp2,pp1,dp2,ep2",
      [](Problem& p) { make_inference(p), give_experts(p); }},
     {"vllm.stages", "tp1,pp2,dp1,stages=1-31", "tp1,pp2,dp1,stages=0-32", make_inference},
-    {"vllm.rank_order", "tp2,pp2,dp2,order=tp-cp-pp-dp", "tp2,pp2,dp2", make_inference},
+    {"vllm.rank_order", "tp2,pp2,dp2", "tp2,pp2,dp2,order=dp-cp-tp-pp", make_inference},
 
     {"tensorrt-llm.workload", "tp8,pp1,dp1", "tp8,pp1,dp1", make_inference, make_training},
     {"tensorrt-llm.nodes", "tp1,pp8,dp1", "tp1,pp12,dp1", make_inference, layers_48},
@@ -178,7 +178,7 @@ const std::vector<Case> kCases = {
      [](Problem& p) { make_inference(p), give_experts(p); }},
     {"tensorrt-llm.stages", "tp1,pp2,dp1,stages=1-31", "tp1,pp2,dp1,stages=0-32", make_inference},
     {"tensorrt-llm.replicas", "tp4,pp1,dp2", "tp8,pp1,dp2", make_inference},
-    {"tensorrt-llm.rank_order", "tp2,pp2,dp2,order=tp-cp-pp-dp", "tp2,pp2,dp2", make_inference},
+    {"tensorrt-llm.rank_order", "tp2,pp2,dp2", "tp2,pp2,dp2,order=dp-cp-tp-pp", make_inference},
 
     {"tgi.workload", "tp8,pp1,dp1", "tp8,pp1,dp1", make_inference, make_training},
     {"tgi.pipeline", "tp2,pp1,dp1", "tp2,pp2,dp1", make_inference},

@@ -105,7 +105,10 @@ TEST(Launch, ReadsBackWhatItWrites) {
       const LaunchPlan plan{any.problem(), *layout, {"a note with 'quotes' and = signs (1, 2)"}};
       const std::string text = launch_text(framework, plan);
       const Layout back = layout_from_launch(framework, text, any.problem(), framework.name);
-      RC_ASSERT(canonical(back, any.problem().model) == canonical(*layout, any.problem().model));
+      // Engines put the stages of a replica side by side, whatever the order says of replicas.
+      Layout meant = *layout;
+      if (!framework.training) meant.order = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
+      RC_ASSERT(canonical(back, any.problem().model) == canonical(meant, any.problem().model));
     })) << framework.name;
     EXPECT_GT(written, 50) << framework.name;
   }
