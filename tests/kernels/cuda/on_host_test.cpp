@@ -22,7 +22,7 @@ constexpr RowLayout kLayouts[] = {RowLayout::Padded, RowLayout::Aligned, RowLayo
 
 FarMemory other_memory() {
   const auto copy = [](std::byte* to, const std::byte* from, std::size_t bytes) {
-    std::memcpy(to, from, bytes);
+    if (bytes > 0) std::memcpy(to, from, bytes);
   };
   return {.allocate = [](std::size_t bytes) { return new std::byte[bytes]; },
           .release = [](std::byte* memory) { delete[] memory; },
