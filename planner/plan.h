@@ -42,7 +42,7 @@ struct Plan {
   std::vector<StageLayers> stages;
   std::string limited_by;  ///< the largest term that is not compute, or memory
   Prediction prediction;
-  std::int64_t equivalent = 1;  ///< layouts of the space with the very same prediction
+  std::int64_t equivalent = 1;  ///< layouts found with the same step and peak, this one included
 };
 
 /// How the search went. candidates = feasible + all of rejected.

@@ -79,6 +79,9 @@ void read_into(Framework& out, const JsonNode& file) {
                                "network_call_seconds",
                                "gathers_by_tensor",
                                "cuts_stages_by_cost",
+                               "embedding_gradient_bytes",
+                               "collectives_beside_compute",
+                               "shards_tied_gradients",
                                "elementwise_passes",
                                "kernel_launch_seconds",
                                "step_overhead_seconds",
@@ -105,6 +108,9 @@ void read_into(Framework& out, const JsonNode& file) {
     if (const auto count = node->find_value("kernels_per_operator")) {
       out.kernels_per_operator = count->count();
     }
+    real(*node, "embedding_gradient_bytes", out.embedding_gradient_bytes);
+    flag(*node, "collectives_beside_compute", out.collectives_beside_compute);
+    flag(*node, "shards_tied_gradients", out.shards_tied_gradients);
     flag(*node, "overlap_grad", out.overlap_grad);
     flag(*node, "overlap_whole_grad", out.overlap_whole_grad);
     flag(*node, "overlap_param", out.overlap_param);

@@ -62,6 +62,11 @@ struct Framework {
   bool flash2 = false;            ///< FlashAttention-2 even where a faster kernel exists
   double attention_slowdown = 1;  ///< of its fused attention, over FlashAttention-2 or the best
   bool dropout = true;            ///< false: trains without, whatever the model's config says
+  /// A dense embedding gradient in each micro-batch, bytes per parameter: zeroed (2), then read (2)
+  /// and added to the accumulation buffer (4 read, 4 written). 0: rows are added where they belong.
+  double embedding_gradient_bytes = 12;
+  bool collectives_beside_compute = true;  ///< false: overlap=... changes nothing
+  bool shards_tied_gradients = false;      ///< ends exchange shards of tied embeddings under ZeRO-1
   double elementwise_passes = 1;  ///< memory traffic of element-wise work over the fused minimum
   Seconds kernel_launch{};        ///< host time to issue one kernel; exposed when longer than it
   Seconds step_overhead{};        ///< once a step: data loading, logging, gradient clipping

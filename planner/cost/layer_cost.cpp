@@ -26,10 +26,6 @@ constexpr double kFurtherNode = 0.27;
 /// weight gradient reads.
 constexpr double kCastBytes = 4;
 
-/// A dense embedding gradient per micro-batch: zeroed (2 bytes), then read (2) and added to the
-/// accumulation buffer (4 read, 4 written).
-constexpr double kEmbeddingGradientBytes = 12;
-
 /// Tokens of the fullest rank's experts over the mean: ranks wait for the fullest at the next
 /// exchange. Fitted on recorded runs (docs/accuracy.md); balancing losses leave 1.1 to 1.4.
 constexpr double kExpertImbalance = 1.2;
@@ -208,7 +204,8 @@ class ComputePricer {
       weight_grad_.add(moved(traffic.weight_grad));
     }
     if (op.kind == OperatorKind::Embedding) {
-      weight_grad_.add(streamed(rank_parameters(op, split_), kEmbeddingGradientBytes));
+      const double bytes = framework_.embedding_gradient_bytes;
+      if (bytes > 0) weight_grad_.add(streamed(rank_parameters(op, split_), bytes));
     }
     const bool inner_dropout = op.kind == OperatorKind::Dropout && reads_scores(block_, vertex);
     if (op.kind == OperatorKind::Softmax || inner_dropout) core_attention_ += forward.time;

@@ -145,12 +145,17 @@ ScheduleCosts PriceBook::costs(const Layout& layout, const std::vector<int>& spl
   RankGroup everyone;
   everyone.append({1, layout.devices()});
   const GroupShape world = group_shape(everyone, layout.devices(), cluster);
+  const GroupShape ends = where.hops.empty() ? GroupShape{} : where.hops.back();
   const profiles::Framework& framework = problem_.framework;
   const bool stalled = framework.stalled_ranks > 0 && layout.devices() >= framework.stalled_ranks &&
                        cluster.inter_kind == profiles::InterNodeKind::Efa;
-  const ReplicaGroups replicas{group(where.shards),     group(where.expert_replicas),
-                               group(where.replicates), group(world),
-                               where.shards.nodes > 1,  stalled};
+  const ReplicaGroups replicas{group(where.shards),
+                               group(where.expert_replicas),
+                               group(where.replicates),
+                               group(world),
+                               group(ends),
+                               where.shards.nodes > 1,
+                               stalled};
   PipelineHops hops;
   const Bytes boundary = activations(layout).boundary;
   const auto stages = static_cast<std::size_t>(layout.pp);

@@ -26,6 +26,11 @@ int buckets(double parameters) {
   return std::clamp(static_cast<int>(std::ceil(parameters / kBucketParameters)), 1, kMostBuckets);
 }
 
+/// Whether the last stage holds the embedding's weights once more.
+bool holds_tied_copy(const Transformer& model, const Layout& layout) {
+  return model.tied_embeddings && owner_of_chunk(layout, layout.chunks() - 1) != 0;
+}
+
 /// Parameters of each chunk on one rank; a tied head of its own stage counts with the last chunk.
 std::vector<ParameterCount> chunk_parameters(const Transformer& model, const Layout& layout,
                                              const std::vector<int>& split,
@@ -38,8 +43,7 @@ std::vector<ParameterCount> chunk_parameters(const Transformer& model, const Lay
   }
   out.front() = out.front() + parameters.embedding;
   out.back() = out.back() + parameters.head;
-  const bool tied_copy = model.tied_embeddings && owner_of_chunk(layout, layout.chunks() - 1) != 0;
-  if (tied_copy) out.back() = out.back() + parameters.tied_head;
+  if (holds_tied_copy(model, layout)) out.back() = out.back() + parameters.tied_head;
   return out;
 }
 
@@ -80,6 +84,17 @@ class ReplicaPricer {
   const Layout& layout_;
   const ReplicaGroups& groups_;
 };
+
+/// The all-reduce of a table's gradients between the two stages that hold it; all ranks wait for it
+/// at the gradient norm.
+Seconds tied_exchange(const CostContext& context, const Layout& layout,
+                      const RankParameters& parameters, const ReplicaGroups& groups) {
+  if (!holds_tied_copy(context.model, layout)) return Seconds{0};
+  const profiles::Framework& framework = context.framework;
+  const bool sharded = framework.shards_tied_gradients && layout.zero >= 1;
+  const double bytes = static_cast<double>(parameters.tied_head.sum()) * framework.reduction_bytes;
+  return groups.ends.time(Collective::AllReduce, rounded(bytes / (sharded ? layout.shards() : 1)));
+}
 
 /// ZeRO-2 keeps no whole gradient, so each layer's is reduced in every micro-batch, behind the
 /// backward of the layer before it. ZeRO-3 also gathers every layer for forward and again for
@@ -161,9 +176,10 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
   ScheduleCosts out;
   out.chunks = chunk_costs(context.model, split, blocks);
   out.stages.resize(static_cast<std::size_t>(layout.pp));
-  out.overlap_gradient_reduce = layout.overlap != Overlap::None;
+  const bool beside = framework.collectives_beside_compute;
+  out.overlap_gradient_reduce = beside && layout.overlap != Overlap::None;
   out.overlap_parameter_gather =
-      layout.overlap == Overlap::GradParam || layout.overlap == Overlap::GradParamTp;
+      beside && (layout.overlap == Overlap::GradParam || layout.overlap == Overlap::GradParamTp);
 
   const ReplicaPricer pricer(context, layout, groups);
   const auto owned = chunk_parameters(context.model, layout, split, parameters);
@@ -201,13 +217,14 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
                        2 * framework.moment_bytes + framework.weight_bytes + framework.step_bytes;
   const Seconds norm =
       layout.devices() > 1 ? groups.world.time(Collective::AllReduce, Bytes{4}) : Seconds{0};
+  const Seconds exchange = tied_exchange(context, layout, parameters, groups);
   for (int s = 0; s < layout.pp; ++s) {
     const auto at = static_cast<std::size_t>(s);
     const double whole = whole_gradients[at] * framework.whole_step_bytes;
     out.stages[at].optimizer =
         memory_bound_time(rounded(updated[at] * bytes + whole), context.profile).time +
         framework.step_overhead;
-    out.stages[at].sync = norm;
+    out.stages[at].sync = exchange + norm;
   }
 
   // Transfers between stages and gradient buckets leave through the same NICs.

@@ -12,6 +12,17 @@ bool BestPlans::before(const Candidate& a, const Candidate& b) const {
 }
 
 void BestPlans::offer(Candidate candidate) {
+  const auto twin = std::find_if(best_.begin(), best_.end(), [&](const Candidate& kept) {
+    return kept.step() == candidate.step() && kept.peak == candidate.peak;
+  });
+  if (twin != best_.end()) {
+    candidate.plan.equivalent += twin->plan.equivalent;
+    if (twin->place < candidate.place) {
+      twin->plan.equivalent = candidate.plan.equivalent;
+      return;
+    }
+    best_.erase(twin);
+  }
   const auto at =
       std::upper_bound(best_.begin(), best_.end(), candidate,
                        [&](const Candidate& a, const Candidate& b) { return before(a, b); });

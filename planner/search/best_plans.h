@@ -17,7 +17,8 @@ struct Candidate {
 };
 
 /// The best `top` candidates seen: by step (under Objective::Memory by peak, then step), ties by
-/// place.
+/// place. Candidates of equal step and peak are one: the first in place, with the `equivalent` of
+/// all.
 class BestPlans {
  public:
   BestPlans(int top, Objective objective)

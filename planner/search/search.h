@@ -31,9 +31,9 @@ struct SearchOptions {
 /// best `top`. Bounds come in three rungs, each worked out only when the one before it comes up:
 /// the work spread evenly over the stages, and the schedule's bound with the cheapest placement of
 /// the groups, both shared by all options of ZeRO, overlap and order; then the layout's own prices.
-/// Layouts that differ in the order of axes only but place their groups alike are simulated once
-/// (Plan::equivalent). Ties go to the layout that comes first in the space, which puts plain
-/// options first.
+/// Layouts that differ in the order of axes only but place their groups alike are simulated once,
+/// and those that turn out to have the same step and peak are listed once (Plan::equivalent). Ties
+/// go to the layout that comes first in the space, which puts plain options first.
 ///
 /// For one step on a fixed cluster throughput, latency and cost order layouts alike; memory orders
 /// them by peak bytes, then by step time.

@@ -65,6 +65,31 @@ TEST(ScheduleCosts, OneReplicaReducesNothing) {
   }
 }
 
+TEST(ScheduleCosts, EndsThatShareATableExchangeItsGradients) {
+  // A table of 50,257 words (padded to at least that) by 768 that both ends hold: an all-reduce of
+  // two ranks sends and receives each of its 4 * 50,257 * 768 = 154 MB at no more than the 300 GB/s
+  // a direction of an A100, so at least 0.5 ms; a table of their own takes only the norm.
+  Problem problem = training_problem("gpt2", "dgx-a100-80gb:1/2", 1024, 8);
+  ASSERT_TRUE(problem.model.tied_embeddings);
+  const ScheduleCosts tied = costs_of(problem, "tp1,pp2,dp1,mbs1");
+  const ScheduleCosts whole = costs_of(problem, "tp1,pp1,dp2,mbs1");
+  problem.model.tied_embeddings = false;
+  const ScheduleCosts untied = costs_of(problem, "tp1,pp2,dp1,mbs1");
+  EXPECT_GT(tied.stages[0].sync - untied.stages[0].sync, Seconds{0.5e-3});
+  EXPECT_EQ(tied.stages[0].sync, tied.stages[1].sync);  // the norm waits for both
+  EXPECT_EQ(whole.stages[0].sync, untied.stages[0].sync);
+}
+
+TEST(ScheduleCosts, NothingIsHiddenWhereCollectivesRunOnTheRanksThread) {
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 32);
+  EXPECT_TRUE(
+      costs_of(problem, "tp1,pp2,dp8,mbs1,zero1,overlap=grad+param").overlap_gradient_reduce);
+  problem.framework.collectives_beside_compute = false;
+  const ScheduleCosts costs = costs_of(problem, "tp1,pp2,dp8,mbs1,zero1,overlap=grad+param");
+  EXPECT_FALSE(costs.overlap_gradient_reduce);
+  EXPECT_FALSE(costs.overlap_parameter_gather);
+}
+
 TEST(ScheduleCosts, HopsWithinANodeAreFaster) {
   const Problem problem = training_problem("gpt3-175b", "dgx-a100-80gb:2", 2048, 16);
   // Sixteen stages over two nodes: stage 7 sends to the other node.

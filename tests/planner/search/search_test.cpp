@@ -143,6 +143,21 @@ TEST(Search, CountsAndLeavesOutWhatAFrameworkRefuses) {
   }));
 }
 
+TEST(Search, ListsLayoutsOfEqualFiguresOnce) {
+  // Inside one NVSwitch node it does not matter which of two equal axes has neighbouring ranks.
+  const Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 8192, 32);
+  SearchOptions options;
+  options.top = 10;
+  const PlanResult found = search(problem, options);
+  ASSERT_EQ(found.plans.size(), 10U);
+  for (std::size_t i = 1; i < found.plans.size(); ++i) {
+    const Prediction& before = found.plans[i - 1].prediction;
+    const Prediction& here = found.plans[i].prediction;
+    EXPECT_TRUE(before.step != here.step || peak_bytes(before.memory) != peak_bytes(here.memory))
+        << text(found.plans[i - 1].layout) << " and " << text(found.plans[i].layout);
+  }
+}
+
 TEST(Search, NothingIsLeftWhereEverythingIsRefused) {
   const Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
   SearchOptions options;
