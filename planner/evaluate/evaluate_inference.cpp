@@ -29,10 +29,10 @@ class Prices {
   std::map<std::string, std::unique_ptr<StepPrices>> prices_;
 };
 
-/// A run as its workload states it. The scenarios of InferenceMAX (prompt and answer of 1024 or 8192
-/// tokens) are lengths at most: its client draws them from 80 % of that up, so that they are 90 % on
-/// average. Other clients send equal lengths.
-/// Source: InferenceMAX's README, random_range_ratio 0.8.
+/// A run as its workload states it. The scenarios of InferenceMAX (prompt and answer of 1024 or
+/// 8192 tokens) are lengths at most: its client draws them from 80 % of that up, so that they are
+/// 90 % on average. Other clients send equal lengths. Source: InferenceMAX's README,
+/// random_range_ratio 0.8.
 Problem as_sent(const RecordedRun& run, Demand& demand) {
   Problem out = run.problem;
   Workload& w = out.workload;
@@ -60,8 +60,8 @@ EvaluatedServing evaluate_one(const RecordedRun& run, Prices& prices) {
     return out;
   }
   Demand demand = demand_of(problem.workload);
-  out.prediction = predict_inference(prices.of(run), as_sent(run, demand), run.engine, *run.layout,
-                                     demand);
+  out.prediction =
+      predict_inference(prices.of(run), as_sent(run, demand), run.engine, *run.layout, demand);
   if (!out.prediction->fits) {
     out.unpredictable = "predicted not to fit: no room for the cache of one request";
     return out;

@@ -112,7 +112,7 @@ TEST_F(LaunchedRun, ARefusalIsSaidOnce) {
 TEST_F(LaunchedRun, AKilledRankEndsTheRunWithEveryRanksLastInstruction) {
   const std::string file = plan("tp1,pp2,dp2,mbs1");
   Surroundings patient = here();  // a busy machine may need more than the usual second
-  patient.environment["OMPI_MCA_odls_base_sigkill_timeout"] = "4";
+  patient.environment["OMPI_MCA_odls_base_sigkill_timeout"] = "12";
   Running run(four_ranks(file + " --steps 1000000 --timeout 20 --out measurement.json"), patient);
   const auto begin = std::chrono::steady_clock::now();
   constexpr int kVictim = 2;
