@@ -327,7 +327,7 @@ BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& comm
     const double launches = static_cast<double>(kernels) * framework.kernels_per_operator;
     return at_least_zero(launches * framework.kernel_launch + share_of_steps * stepped - device);
   };
-  const bool hides = layout.overlap == Overlap::GradParamTp;
+  const bool hides = layout.overlap == Overlap::GradParamTp && framework.collectives_beside_compute;
   const double shown = hides ? 1 - framework.tp_overlap_fraction : 1.0;
   // What runs beside the weight gradient shows only beyond it.
   Seconds beside = communication.tp_beside;

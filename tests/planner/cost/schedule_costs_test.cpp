@@ -88,6 +88,9 @@ TEST(ScheduleCosts, NothingIsHiddenWhereCollectivesRunOnTheRanksThread) {
   const ScheduleCosts costs = costs_of(problem, "tp1,pp2,dp8,mbs1,zero1,overlap=grad+param");
   EXPECT_FALSE(costs.overlap_gradient_reduce);
   EXPECT_FALSE(costs.overlap_parameter_gather);
+  problem.framework.tp_overlap_fraction = 0.5;
+  EXPECT_EQ(costs_of(problem, "tp2,pp2,dp4,mbs1,sp,overlap=grad+param+tp").chunks[0].forward.tp,
+            costs_of(problem, "tp2,pp2,dp4,mbs1,sp").chunks[0].forward.tp);
 }
 
 TEST(ScheduleCosts, HopsWithinANodeAreFaster) {
