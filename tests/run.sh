@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that CI checks, from nothing: packages, release build, all tests, the unit tests under
-# the address and undefined-behaviour sanitizers, formatting. Ends with one summary.
+# Everything that CI checks, from nothing: packages, release build, all tests, the unit tests and the
+# fuzzers under the address and undefined-behaviour sanitizers, formatting. Ends with one summary.
 #
 # MESHPLAN_DATA=FOLDER makes the tests over recorded measurements run; they skip without it.
 set -euo pipefail
