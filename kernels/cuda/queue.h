@@ -42,7 +42,8 @@ struct QueueOptions {
 /// attention graphs. One queue belongs to one thread at a time. Operations of a queue run in order
 /// of issue; the call returns before they are done.
 ///
-/// Results are the same bits on every run of one device and one version of the libraries.
+/// Results are the same bits on every run of one device and one version of the libraries, but for
+/// the gradients of queries of cuDNN's fused attention, which adds them by atomics.
 class Queue {
  public:
   /// `device`: ordinal of the process. `stream`: made by the caller on that device, and alive until
