@@ -7,6 +7,7 @@
 #include "planner/cost/compute/gemm.h"
 #include "planner/cost/compute/memory_bound.h"
 #include "planner/memory/rank_parameters.h"
+#include "planner/model/operator_graph.h"
 #include "planner/model/shard.h"
 #include "planner/model/traffic.h"
 

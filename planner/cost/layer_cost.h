@@ -3,6 +3,7 @@
 #include "planner/cost/collective/collective_model.h"
 #include "planner/layout/layout.h"
 #include "planner/model/operators.h"
+#include "planner/model/transformer.h"
 #include "planner/simulate/costs.h"
 #include "planner/workload.h"
 #include "profiles/device_profile.h"

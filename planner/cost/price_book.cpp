@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "planner/layout/stage_split.h"
+#include "planner/model/model_graphs.h"
 
 namespace meshplan::planner {
 namespace {
@@ -62,9 +63,10 @@ const ModelGraphs& PriceBook::graphs(int tp) {
   if (fresh) {
     Transformer model = with_padded_vocabulary(problem_.model, tp);
     if (!problem_.framework.dropout) model.dropout = model.attention_dropout = 0;
-    at->second = model_graphs(model, problem_.uses_flash_attention(), problem_.workload.data_type);
+    at->second = std::make_shared<const ModelGraphs>(
+        model_graphs(model, problem_.uses_flash_attention(), problem_.workload.data_type));
   }
-  return at->second;
+  return *at->second;
 }
 
 std::size_t PriceBook::ShapeHash::operator()(const GroupShape& shape) const {

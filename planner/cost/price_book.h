@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -8,7 +9,6 @@
 #include "planner/cost/schedule_costs.h"
 #include "planner/memory/rank_parameters.h"
 #include "planner/memory/stage_memory.h"
-#include "planner/model/model_graphs.h"
 #include "planner/problem.h"
 
 namespace meshplan::planner {
@@ -58,7 +58,7 @@ class PriceBook {
     std::size_t operator()(const GroupShape& shape) const;
   };
   std::unordered_map<GroupShape, CollectiveModel, ShapeHash> groups_;
-  std::unordered_map<int, ModelGraphs> graphs_;
+  std::unordered_map<int, std::shared_ptr<const ModelGraphs>> graphs_;
   std::unordered_map<std::uint64_t, BlockComputes> computes_;
   std::unordered_map<std::uint64_t, RankParameters> parameters_;
   std::unordered_map<std::uint64_t, ActivationBytes> activations_;

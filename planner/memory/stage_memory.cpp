@@ -6,6 +6,7 @@
 #include "planner/layout/legality.h"
 #include "planner/layout/stage_split.h"
 #include "planner/memory/model_states.h"
+#include "planner/model/model_graphs.h"
 #include "planner/model/saved_activations.h"
 #include "planner/schedule/in_flight.h"
 

@@ -3,13 +3,14 @@
 
 #include "planner/layout/layout.h"
 #include "planner/memory/rank_parameters.h"
-#include "planner/model/model_graphs.h"
 #include "planner/model/transformer.h"
 #include "planner/workload.h"
 #include "profiles/framework.h"
 #include "profiles/units.h"
 
 namespace meshplan::planner {
+
+struct ModelGraphs;
 
 /// Peak memory of one pipeline stage, term by term, on the rank that holds most.
 ///   allocated = the tensors, at the worst moment of the step

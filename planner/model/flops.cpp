@@ -5,6 +5,8 @@
 #include <map>
 #include <utility>
 
+#include "planner/model/operator_graph.h"
+
 namespace meshplan::planner {
 
 using profiles::Flops;

@@ -1,6 +1,7 @@
 #pragma once
 #include "planner/layout/layout.h"
 #include "planner/model/operators.h"
+#include "planner/model/transformer.h"
 #include "profiles/units.h"
 
 namespace meshplan::planner {

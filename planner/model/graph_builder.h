@@ -2,7 +2,7 @@
 #include <string>
 #include <utility>
 
-#include "planner/model/operators.h"
+#include "planner/model/operator_graph.h"
 
 namespace meshplan::planner {
 

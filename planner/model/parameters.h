@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "planner/model/operators.h"
+#include "planner/model/transformer.h"
 
 namespace meshplan::planner {
 

@@ -3,6 +3,8 @@
 #include <boost/range/iterator_range.hpp>
 #include <set>
 
+#include "planner/model/operator_graph.h"
+
 namespace meshplan::planner {
 
 using profiles::Bytes;

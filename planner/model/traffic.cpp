@@ -3,13 +3,15 @@
 #include <boost/range/iterator_range.hpp>
 #include <set>
 
+#include "planner/model/operator_graph.h"
+
 namespace meshplan::planner {
 
 using profiles::Bytes;
 
-Traffic operator_traffic(const OperatorGraph& graph, OperatorGraph::vertex_descriptor vertex,
-                         std::int64_t tokens, std::int64_t kv_length, const LayerSplit& split,
-                         int weight_bytes, int gradient_bytes) {
+Traffic operator_traffic(const OperatorGraph& graph, std::size_t vertex, std::int64_t tokens,
+                         std::int64_t kv_length, const LayerSplit& split, int weight_bytes,
+                         int gradient_bytes) {
   const Operator& op = graph[vertex];
   if (op.kind == OperatorKind::Input || op.kind == OperatorKind::Output) return {};
   LayerSplit gathered = split;

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "planner/model/shard.h"
@@ -17,8 +18,8 @@ struct Traffic {
 
 /// Of vertex `vertex` of `graph`. `weight_bytes` = bytes of one weight, `gradient_bytes` of one
 /// element of the accumulated weight gradient (read and written).
-Traffic operator_traffic(const OperatorGraph& graph, OperatorGraph::vertex_descriptor vertex,
-                         std::int64_t tokens, std::int64_t kv_length, const LayerSplit& split,
-                         int weight_bytes = 2, int gradient_bytes = 4);
+Traffic operator_traffic(const OperatorGraph& graph, std::size_t vertex, std::int64_t tokens,
+                         std::int64_t kv_length, const LayerSplit& split, int weight_bytes = 2,
+                         int gradient_bytes = 4);
 
 }  // namespace meshplan::planner

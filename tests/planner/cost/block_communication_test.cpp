@@ -3,6 +3,7 @@
 #include "planner/cost/layer_cost.h"
 #include "planner/cost/price_book.h"
 #include "planner/layout/layout_text.h"
+#include "planner/model/operator_graph.h"
 #include "tests/support/problems.h"
 
 namespace meshplan::planner {

@@ -7,6 +7,7 @@
 #include "planner/layout/legality.h"
 #include "planner/layout/stage_split.h"
 #include "planner/model/config.h"
+#include "planner/model/model_graphs.h"
 #include "planner/model/parameters.h"
 
 namespace meshplan::planner {

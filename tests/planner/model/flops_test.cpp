@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "planner/model/operator_graph.h"
 #include "tests/planner/model/test_models.h"
 
 namespace meshplan::planner {

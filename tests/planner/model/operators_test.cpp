@@ -1,5 +1,3 @@
-#include "planner/model/operators.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "planner/model/operator_graph.h"
 #include "planner/model/parameters.h"
 #include "tests/planner/model/test_models.h"
 

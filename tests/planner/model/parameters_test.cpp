@@ -4,6 +4,7 @@
 
 #include <ostream>
 
+#include "planner/model/operator_graph.h"
 #include "tests/planner/model/test_models.h"
 
 namespace meshplan::planner {

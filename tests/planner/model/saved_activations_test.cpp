@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "planner/model/operator_graph.h"
 #include "tests/planner/model/test_models.h"
 
 namespace meshplan::planner {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "planner/model/flops.h"
+#include "planner/model/operator_graph.h"
 #include "planner/model/parameters.h"
 #include "tests/planner/model/test_models.h"
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "planner/model/operator_graph.h"
 #include "tests/planner/model/test_models.h"
 
 namespace meshplan::planner {
