@@ -24,6 +24,7 @@ class Pass {
       : schedule_(schedule),
         priced_(priced),
         steps_(steps),
+        walks_(schedule, priced, steps, result),
         w_(workspace),
         recorder_(recorder),
         result_(result) {}
@@ -80,17 +81,9 @@ class Pass {
     w_.links.reset(static_cast<int>(priced_.costs->links.size()), 3 * priced_.ranks);
     w_.at_barrier = 0;
     clock_ = Seconds{0};
-    result_.step_starts.assign(static_cast<std::size_t>(steps_ + 1) * priced_.ranks, Seconds{0});
-    result_.busy.assign(priced_.ranks, Seconds{0});
+    walks_.reset();
     for (int rank = 0; rank < priced_.ranks; ++rank) {
-      Rank& r = w_.ranks[rank];
-      r.begin = schedule_.programs[rank].data();
-      r.cursor = r.begin;
-      r.stop = r.begin + schedule_.programs[rank].size();
-      if (priced_.barrier) {
-        r.step = -1;
-        leave_barrier(rank, r, Seconds{0});
-      }
+      walks_.start(rank, w_.ranks[rank]);
       push({Seconds{0}, kComputeEnd, rank});
     }
   }
@@ -144,11 +137,6 @@ class Pass {
     }
   }
 
-  [[nodiscard]] std::int64_t lane(int step) const {
-    return static_cast<std::int64_t>(std::max(step, 0)) *
-           static_cast<std::int64_t>(priced_.slots());
-  }
-
   bool compute(int rank, Rank& r, const Instruction& in) {
     const auto& chunk = priced_.chunks[in.chunk];
     auto& gather = w_.gathers[in.chunk];
@@ -165,7 +153,7 @@ class Pass {
       if (chunk.gradient_arrives) slot = priced_.gradient_slot(in.chunk, in.microbatch);
     }
     if (slot >= 0) {
-      slot += lane(r.step);
+      slot += priced_.lane(r.step);
       const Seconds arrival = w_.arrivals[slot];
       if (arrival < Seconds{0}) {
         r.wait = Wait::Arrival;
@@ -183,7 +171,7 @@ class Pass {
       gather.buckets = 0;
     }
     if (recorder_.wants(rank))
-      recorder_.compute(rank, index(r), r.step, start, end,
+      recorder_.compute(rank, r.index(), r.step, start, end,
                         chunk.work[static_cast<int>(in.action)]);
     if (&in == chunk.last_producer && priced_.overlap_reduce) reduce(rank, r, in.chunk, start, end);
     r.busy += duration;
@@ -197,7 +185,7 @@ class Pass {
     if (!r.reduced && !finish_reduction(rank, r)) return false;
     const Seconds duration = priced_.costs->stages[rank].optimizer;
     if (recorder_.wants(rank))
-      recorder_.add(rank, index(r), r.step, Stream::Compute, Term::Optimizer, r.now,
+      recorder_.add(rank, r.index(), r.step, Stream::Compute, Term::Optimizer, r.now,
                     r.now + duration);
     r.now += duration;
     r.busy += duration;
@@ -221,7 +209,7 @@ class Pass {
     const auto& prices = priced_.costs->chunks[in.chunk].parameter_gather;
     ++r.gathers;
     ++w_.gathers[in.chunk].missing;
-    collective(rank, r, r.now, prices.empty() ? Seconds{0} : prices[in.peer], index(r), in.chunk,
+    collective(rank, r, r.now, prices.empty() ? Seconds{0} : prices[in.peer], r.index(), in.chunk,
                true);
   }
 
@@ -285,7 +273,7 @@ class Pass {
   void arrive(int sender, const W::Operation& op, bool forward) {
     const Seconds arrival = clock_ + op.latency;
     const int receiver = priced_.chunks[op.chunk].stage;
-    const std::int64_t lane_slot = op.slot + lane(op.step);
+    const std::int64_t lane_slot = op.slot + priced_.lane(op.step);
     w_.arrivals[lane_slot] = arrival;
     if (recorder_.wants(sender) || recorder_.wants(receiver))
       recorder_.transfer(sender, op.instruction, op.step, receiver, op.slot, forward, op.started,
@@ -336,22 +324,9 @@ class Pass {
       if (++w_.at_barrier == priced_.ranks) open_barrier();
       return false;
     }
-    if (!priced_.barrier) {
-      if (!r.reduced && !finish_reduction(rank, r)) return false;
-      result_.step_starts[static_cast<std::size_t>(r.step + 1) * priced_.ranks + rank] = r.now;
-    }
-    ++r.step;
-    if (r.step == steps_) {
-      r.done = true;
-      return false;
-    }
-    if (!priced_.barrier && r.step == steps_ - 1) r.busy = Seconds{0};
-    r.cursor = r.begin;
-    r.reduced = false;
-    r.before_barrier = true;
-    r.stop = r.begin + (priced_.barrier ? std::size_t(priced_.barrier_at[rank])
-                                        : schedule_.programs[rank].size());
-    return true;
+    if (!priced_.barrier && !r.reduced && !finish_reduction(rank, r)) return false;
+    r.done = !walks_.next_step(rank, r);
+    return !r.done;
   }
 
   void open_barrier() {
@@ -359,31 +334,15 @@ class Pass {
     w_.at_barrier = 0;
     for (int rank = 0; rank < priced_.ranks; ++rank) {
       Rank& r = w_.ranks[rank];
-      if (recorder_.wants(rank) && r.stop < r.begin + schedule_.programs[rank].size())
-        recorder_.add(rank, index(r), r.step, Stream::Compute, Term::DataParallel, clock_, leave);
-      result_.step_starts[static_cast<std::size_t>(r.step + 1) * priced_.ranks + rank] = leave;
-      r.done = r.step == steps_ - 1;
-      leave_barrier(rank, r, leave);
+      r.done = !walks_.pass_barrier(rank, r, clock_, leave, recorder_);
       if (!r.done) push({leave, kComputeEnd, rank});
     }
   }
 
-  void leave_barrier(int rank, Rank& r, Seconds leave) {
-    const auto& program = schedule_.programs[rank];
-    r.now = leave;
-    r.before_barrier = false;
-    r.reduced = true;
-    if (r.step < steps_ - 1) r.busy = Seconds{0};
-    const Instruction* end = r.begin + program.size();
-    r.cursor = std::min(r.begin + priced_.barrier_at[rank] + 1, end);
-    r.stop = end;
-  }
-
-  static int index(const Rank& r) { return static_cast<int>(r.cursor - r.begin); }
-
   const Schedule& schedule_;
   const PricedSchedule& priced_;
   const int steps_;
+  ProgramWalks walks_;
   W& w_;
   SpanRecorder& recorder_;
   PassResult& result_;

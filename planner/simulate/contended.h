@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "planner/simulate/contention.h"
-#include "planner/simulate/pass.h"
+#include "planner/simulate/program_walk.h"
 
 namespace meshplan::planner {
 
@@ -26,14 +26,11 @@ struct ContendedWorkspace {
     bool busy = false;
   };
   enum class Wait : std::uint8_t { Nothing, Arrival, Collectives, Gathers };
-  struct Rank {
-    const Instruction *begin = nullptr, *cursor = nullptr, *stop = nullptr;
-    profiles::Seconds now{0}, busy{0};
+  struct Rank : ProgramWalk {
     std::int64_t slot = -1;
-    int step = 0;
     int collectives = 0, gathers = 0;  ///< issued and not done
     Wait wait = Wait::Nothing;
-    bool before_barrier = true, reduced = false, done = false;
+    bool done = false;
     profiles::Seconds gathered{0};
   };
   struct Gather {

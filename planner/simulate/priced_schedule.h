@@ -44,6 +44,11 @@ struct PricedSchedule {
   [[nodiscard]] std::size_t slots() const {
     return 2 * chunks.size() * static_cast<std::size_t>(microbatches);
   }
+  /// Where the arrivals of a step begin; what stands after the barrier of a step before the first
+  /// sends nothing.
+  [[nodiscard]] std::int64_t lane(int step) const {
+    return static_cast<std::int64_t>(step < 0 ? 0 : step) * static_cast<std::int64_t>(slots());
+  }
   /// Where the arrival of the input of Forward(chunk, microbatch) is noted.
   [[nodiscard]] std::int64_t input_slot(int chunk, int microbatch) const {
     return static_cast<std::int64_t>(chunk) * microbatches + microbatch;

@@ -14,6 +14,7 @@ class Pass {
       : schedule_(schedule),
         priced_(priced),
         steps_(steps),
+        walks_(schedule, priced, steps, result),
         w_(workspace),
         recorder_(recorder),
         result_(result) {}
@@ -35,8 +36,6 @@ class Pass {
  private:
   using Rank = UncontendedWorkspace::Rank;
 
-  /// With a barrier the state there is the same in every step, so time 0 is where all ranks leave
-  /// the barrier of a step before the first; what stands after it in the programs comes first.
   void reset() {
     w_.ranks.assign(priced_.ranks, {});
     w_.gathers.assign(priced_.chunks.size(), {});
@@ -44,19 +43,9 @@ class Pass {
     w_.at_barrier = 0;
     w_.barrier = Seconds{0};
     w_.runnable.clear();
-    result_.step_starts.assign(static_cast<std::size_t>(steps_ + 1) * priced_.ranks, Seconds{0});
-    result_.busy.assign(priced_.ranks, Seconds{0});
+    walks_.reset();
     for (int rank = priced_.ranks - 1; rank >= 0; --rank) {
-      Rank& r = w_.ranks[rank];
-      r.begin = schedule_.programs[rank].data();
-      r.cursor = r.begin;
-      r.stop = r.begin + priced_.barrier_at[rank];
-      if (priced_.barrier) {
-        r.step = -1;
-        leave_barrier(rank, r, Seconds{0});
-      } else {
-        r.stop = r.begin + schedule_.programs[rank].size();
-      }
+      walks_.start(rank, w_.ranks[rank]);
       w_.runnable.push_back(rank);
     }
   }
@@ -102,11 +91,6 @@ class Pass {
     }
   }
 
-  [[nodiscard]] std::int64_t lane(const Rank& r) const {
-    return static_cast<std::int64_t>(std::max(r.step, 0)) *
-           static_cast<std::int64_t>(priced_.slots());
-  }
-
   bool compute(int rank, Rank& r, const Instruction& in) {
     const auto& chunk = priced_.chunks[in.chunk];
     Seconds start = std::max(r.now, r.gathered);
@@ -117,7 +101,7 @@ class Pass {
       if (chunk.gradient_arrives) slot = priced_.gradient_slot(in.chunk, in.microbatch);
     }
     if (slot >= 0) {
-      slot += lane(r);
+      slot += priced_.lane(r.step);
       const Seconds arrival = w_.arrivals[slot];
       if (arrival < Seconds{0}) {
         r.waiting_for = slot;
@@ -137,7 +121,7 @@ class Pass {
     r.now = end;
     r.busy += duration;
     if (recorder_.wants(rank))
-      recorder_.compute(rank, index(r), r.step, start, end,
+      recorder_.compute(rank, r.index(), r.step, start, end,
                         chunk.work[static_cast<int>(in.action)]);
     if (&in == chunk.last_producer && priced_.overlap_reduce) {
       reduce(rank, r, in.chunk, start, end);
@@ -151,7 +135,7 @@ class Pass {
     stream_free = start + hop.transfer;
     const Seconds arrival = stream_free + hop.latency;
     const int receiver = priced_.chunks[to_chunk].stage;
-    const std::int64_t lane_slot = slot + lane(r);
+    const std::int64_t lane_slot = slot + priced_.lane(r.step);
     w_.arrivals[lane_slot] = arrival;
     if (w_.ranks[receiver].waiting_for == lane_slot) {
       w_.ranks[receiver].waiting_for = -1;
@@ -175,7 +159,7 @@ class Pass {
       r.gathered = end;
     }
     if (recorder_.wants(rank))
-      recorder_.add(rank, index(r), r.step, Stream::DataParallel, Term::DataParallel, start, end);
+      recorder_.add(rank, r.index(), r.step, Stream::DataParallel, Term::DataParallel, start, end);
   }
 
   /// Gradient buckets of one chunk, or with chunk < 0 of all, filled evenly over [start, end].
@@ -205,7 +189,7 @@ class Pass {
     if (!r.reduced) finish_reduction(rank, r);
     const Seconds duration = priced_.costs->stages[rank].optimizer;
     if (recorder_.wants(rank))
-      recorder_.add(rank, index(r), r.step, Stream::Compute, Term::Optimizer, r.now,
+      recorder_.add(rank, r.index(), r.step, Stream::Compute, Term::Optimizer, r.now,
                     r.now + duration);
     r.now += duration;
     r.busy += duration;
@@ -219,19 +203,8 @@ class Pass {
       if (++w_.at_barrier == priced_.ranks) open_barrier();
       return false;
     }
-    if (!priced_.barrier) {
-      if (!r.reduced) finish_reduction(rank, r);
-      result_.step_starts[static_cast<std::size_t>(r.step + 1) * priced_.ranks + rank] = r.now;
-    }
-    ++r.step;
-    if (r.step == steps_) return false;
-    if (!priced_.barrier && r.step == steps_ - 1) r.busy = Seconds{0};
-    r.cursor = r.begin;
-    r.reduced = false;
-    r.before_barrier = true;
-    r.stop = r.begin + (priced_.barrier ? std::size_t(priced_.barrier_at[rank])
-                                        : schedule_.programs[rank].size());
-    return true;
+    if (!priced_.barrier && !r.reduced) finish_reduction(rank, r);
+    return walks_.next_step(rank, r);
   }
 
   void open_barrier() {
@@ -239,33 +212,15 @@ class Pass {
     w_.at_barrier = 0;
     for (int rank = priced_.ranks - 1; rank >= 0; --rank) {
       Rank& r = w_.ranks[rank];
-      if (recorder_.wants(rank) && r.stop < r.begin + schedule_.programs[rank].size())
-        recorder_.add(rank, index(r), r.step, Stream::Compute, Term::DataParallel, w_.barrier,
-                      leave);
-      result_.step_starts[static_cast<std::size_t>(r.step + 1) * priced_.ranks + rank] = leave;
-      const bool last = r.step == steps_ - 1;
-      leave_barrier(rank, r, leave);
-      if (!last) w_.runnable.push_back(rank);
+      r.collective_free = leave;
+      if (walks_.pass_barrier(rank, r, w_.barrier, leave, recorder_)) w_.runnable.push_back(rank);
     }
   }
-
-  void leave_barrier(int rank, Rank& r, Seconds leave) {
-    const auto& program = schedule_.programs[rank];
-    r.now = leave;
-    r.collective_free = leave;
-    r.before_barrier = false;
-    r.reduced = true;
-    if (r.step < steps_ - 1) r.busy = Seconds{0};
-    const Instruction* end = r.begin + program.size();
-    r.cursor = std::min(r.begin + priced_.barrier_at[rank] + 1, end);
-    r.stop = end;
-  }
-
-  static int index(const Rank& r) { return static_cast<int>(r.cursor - r.begin); }
 
   const Schedule& schedule_;
   const PricedSchedule& priced_;
   const int steps_;
+  ProgramWalks walks_;
   UncontendedWorkspace& w_;
   SpanRecorder& recorder_;
   PassResult& result_;

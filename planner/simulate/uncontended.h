@@ -2,22 +2,16 @@
 #include <cstdint>
 #include <vector>
 
-#include "planner/simulate/pass.h"
+#include "planner/simulate/program_walk.h"
 
 namespace meshplan::planner {
 
 /// State of the pass below, kept between runs so that it allocates nothing once warm.
 struct UncontendedWorkspace {
-  struct Rank {
-    const Instruction *begin = nullptr, *cursor = nullptr, *stop = nullptr;
-    profiles::Seconds now{0};  ///< end of the last compute-stream instruction
+  struct Rank : ProgramWalk {
     profiles::Seconds forward_free{0}, backward_free{0}, collective_free{0};
     profiles::Seconds gathered{0};  ///< parameters are there (gathers that nothing overlaps)
-    profiles::Seconds busy{0};
     std::int64_t waiting_for = -1;  ///< slot of the arrival that it lacks
-    int step = 0;
-    bool before_barrier = true;
-    bool reduced = false;  ///< gradient buckets of this step have been issued
   };
   struct Gather {
     profiles::Seconds first{0}, last{0};
