@@ -9,6 +9,8 @@ namespace {
 /// (num_prompts = 10 x concurrency).
 constexpr int kRequestsPerUser = 10;
 
+}  // namespace
+
 Load load_of(const Workload& workload, const Demand& demand, int replicas) {
   Load out;
   out.prompt = workload.prompt;
@@ -33,7 +35,11 @@ Load load_of(const Workload& workload, const Demand& demand, int replicas) {
   return out;
 }
 
-}  // namespace
+profiles::Engine habits_for(const profiles::Engine& engine, const Load& load) {
+  profiles::Engine habits = engine;
+  if (load.prompts_first) habits.max_sequences = std::max(habits.max_sequences, load.users);
+  return habits;
+}
 
 Demand demand_of(const Workload& workload) {
   if (workload.batch) return {Demand::Kind::Batch, *workload.batch};
@@ -48,11 +54,8 @@ InferencePrediction predict_inference(StepPrices& prices, const Problem& problem
   out.memory = serving_memory(problem, engine, layout);
   out.room = cache_room(out.memory, problem, engine, layout);
   const Load load = load_of(problem.workload, demand, layout.dp);
-  profiles::Engine habits = engine;
-  // A static batch is as large as it was asked for.
-  if (load.prompts_first) habits.max_sequences = std::max(habits.max_sequences, load.users);
-  out.service = serve([&](const Step& step) { return prices.time(step).sum(); }, habits, load,
-                      out.room.tokens);
+  out.service = serve([&](const Step& step) { return prices.time(step).sum(); },
+                      habits_for(engine, load), load, out.room.tokens);
   out.fits = out.service.served;
   out.tokens_per_second = layout.dp * out.service.tokens_per_second;
   out.tokens_per_second_per_device = out.tokens_per_second / layout.devices();
@@ -65,6 +68,14 @@ InferencePrediction predict_inference(StepPrices& prices, const Problem& problem
   out.prompt_step = prices.time(
       {.prompt_tokens = prompt, .prompt_pairs = prompt * (prompt + 1) / 2, .prompts = 1});
   return out;
+}
+
+ServingSchedule serving_schedule(const Problem& problem, const profiles::Engine& engine,
+                                 const Layout& layout, const Demand& demand) {
+  const CacheRoom room =
+      cache_room(serving_memory(problem, engine, layout), problem, engine, layout);
+  const Load load = load_of(problem.workload, demand, layout.dp);
+  return serving_schedule(habits_for(engine, load), load, room.tokens);
 }
 
 }  // namespace meshplan::planner

@@ -95,7 +95,9 @@ class StepPrices {
   LayerSplit attention_split_;  ///< of attention and its projections
   bool attention_dp_ = false;
   bool exchanges_ = false;  ///< experts spread over replicas: all-to-all
-  profiles::DataType weight_type_, cache_type_;
+  profiles::DataType weight_type_;
+  int activation_bytes_;
+  profiles::DataType cache_type_;
   ModelGraphs graphs_;
   GroupShape tp_shape_;
   CollectiveModel tp_, ep_, hop_;
