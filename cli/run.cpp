@@ -12,8 +12,8 @@
 #include "cli/run_options.h"
 #include "cli/run_report.h"
 #include "cli/run_serving.h"
-#include "cli/serving_file.h"
 #include "cli/terminal.h"
+#include "planner/inference/serving_file.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
 #include "planner/layout/rank_place.h"
@@ -83,9 +83,9 @@ struct Question {
 Question question_from(const RunOptions& options) {
   const profiles::DataFiles files(profiles::profile_directories(options.profiles));
   const profiles::JsonNode document = profiles::JsonNode::read_file(options.plan_file);
-  if (is_serving(document)) {
-    throw InputError(options.plan_file,
-                     "a plan of training where a launcher has started the ranks", "one of serving");
+  if (planner::is_serving(document)) {
+    throw InputError(options.plan_file, "a plan of training where a launcher has started the ranks",
+                     "one of serving");
   }
   planner::PlanFile file = planner::read_plan(document, files);
   const std::size_t at = plan_flag(options, file.layouts.size());
@@ -356,7 +356,7 @@ int run(const RunOptions& options) {
                      "'cuda'");
   }
   try {
-    const bool serves = is_serving(profiles::JsonNode::read_file(options.plan_file));
+    const bool serves = planner::is_serving(profiles::JsonNode::read_file(options.plan_file));
     runtime::Engine* const engine = options.backend == "cuda" ? &runtime::load_engine() : nullptr;
     return serves ? run_serving(engine, options) : run_on(engine, options);
   } catch (const runtime::EngineFailure& failure) {

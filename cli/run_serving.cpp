@@ -10,9 +10,9 @@
 #include "cli/command.h"
 #include "cli/problem_options.h"
 #include "cli/served_report.h"
-#include "cli/serving_file.h"
 #include "cli/terminal.h"
 #include "kernels/cpu/kernels.h"
+#include "planner/inference/serving_file.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
 #include "profiles/atomic_file.h"
@@ -62,8 +62,9 @@ struct Question {
 
 Question question_from(const RunOptions& options) {
   const profiles::DataFiles files(profiles::profile_directories(options.profiles));
-  ServingFile file = read_serving(profiles::JsonNode::read_file(options.plan_file), files);
-  const ServingFile::Plan& plan = file.plans[plan_flag(options, file.plans.size())];
+  planner::ServingFile file =
+      planner::read_serving(profiles::JsonNode::read_file(options.plan_file), files);
+  const planner::ServingFile::Plan& plan = file.plans[plan_flag(options, file.plans.size())];
   if (!file.profile_sha256.empty() && file.profile_sha256 != file.problem.profile.sha256) {
     std::fprintf(stderr, "meshplan: note: %s was made with another version of profile %s\n",
                  options.plan_file.c_str(), file.problem.profile.name.c_str());

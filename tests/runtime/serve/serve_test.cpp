@@ -25,7 +25,7 @@ using Answers = std::vector<std::vector<GeneratedToken>>;
 
 /// fp32 has 24 bits, 6e-8; the sums of a logit are of some hundred products in four layers.
 constexpr double kTolerance = 2e-5;
-constexpr InProcessOptions kOptions{.timeout = Seconds{60}, .take_turns = false, .in_words = {}};
+const InProcessOptions kOptions{.timeout = Seconds{60}, .take_turns = false, .in_words = {}};
 
 /// Six tokens a step, so that prompts come in chunks.
 profiles::Engine engine() {

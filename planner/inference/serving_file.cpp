@@ -1,13 +1,14 @@
-#include "cli/serving_file.h"
+#include "planner/inference/serving_file.h"
+
+#include <nlohmann/json.hpp>
 
 #include "planner/layout/layout_text.h"
 #include "planner/model/config.h"
 #include "profiles/cluster_json.h"
 
-namespace meshplan::cli {
+namespace meshplan::planner {
 namespace {
 
-using planner::Demand;
 using profiles::JsonNode;
 
 Demand read_demand(const JsonNode& node) {
@@ -38,14 +39,14 @@ ServingFile read_serving(const JsonNode& document, const profiles::DataFiles& fi
   document.refuse_unknown_keys({"schema", "model", "cluster", "workload", "profile", "engine",
                                 "plans", "frontier", "search"});
   ServingFile out;
-  planner::Problem& problem = out.problem;
+  Problem& problem = out.problem;
   const JsonNode model = document.at("model");
-  problem.model = planner::read_config(model.at("config"), model.at("name").string());
+  problem.model = read_config(model.at("config"), model.at("name").string());
   problem.model_config = model.at("config").raw().dump();
   const JsonNode cluster = document.at("cluster");
   problem.cluster = profiles::read_cluster(cluster, files, cluster.at("name").string());
   const JsonNode workload = document.at("workload");
-  problem.workload.kind = planner::Workload::Kind::Inference;
+  problem.workload.kind = Workload::Kind::Inference;
   problem.workload.prompt = workload.at("prompt").count();
   problem.workload.output = workload.at("output").count();
   const JsonNode dtype = workload.at("dtype");
@@ -61,11 +62,11 @@ ServingFile read_serving(const JsonNode& document, const profiles::DataFiles& fi
   if (plans.empty()) document.at("plans").refuse("at least one plan");
   for (const JsonNode& plan : plans) {
     const JsonNode layout = plan.at("layout");
-    ServingFile::Plan one{planner::layout_from_text(layout.string(), layout.where()), {}};
+    ServingFile::Plan one{layout_from_text(layout.string(), layout.where()), {}};
     if (const auto demand = plan.find_value("demand")) one.demand = read_demand(*demand);
     out.plans.push_back(one);
   }
   return out;
 }
 
-}  // namespace meshplan::cli
+}  // namespace meshplan::planner
