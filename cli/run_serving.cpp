@@ -162,6 +162,10 @@ std::vector<planner::StepTime> prices_of(const Question& question, const planner
   planner::StepPrices prices(question.problem, question.engine, layout);
   std::vector<planner::StepTime> out;
   for (const planner::ServingStep& step : schedule.steps) out.push_back(prices.time(step.totals));
+  // As the prediction has it (predict_inference).
+  if (question.demand.kind == planner::Demand::Kind::Batch) {
+    out.front().pipeline += out.front().fill;
+  }
   return out;
 }
 

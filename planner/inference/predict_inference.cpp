@@ -1,6 +1,7 @@
 #include "planner/inference/predict_inference.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace meshplan::planner {
 namespace {
@@ -54,8 +55,19 @@ InferencePrediction predict_inference(StepPrices& prices, const Problem& problem
   out.memory = serving_memory(problem, engine, layout);
   out.room = cache_room(out.memory, problem, engine, layout);
   const Load load = load_of(problem.workload, demand, layout.dp);
-  out.service = serve([&](const Step& step) { return prices.time(step).sum(); },
-                      habits_for(engine, load), load, out.room.tokens);
+  std::optional<Step> first;
+  const StepCost cost = [&](const Step& step) {
+    if (!first) first = step;
+    return prices.time(step).sum();
+  };
+  out.service = serve(cost, habits_for(engine, load), load, out.room.tokens);
+  if (demand.kind == Demand::Kind::Batch && first) {
+    // One batch finds the stages idle; of many requests the first few do.
+    const profiles::Seconds fill = prices.time(*first).fill;
+    out.service.tokens_per_second *= out.service.duration / (out.service.duration + fill);
+    out.service.ttft += fill;
+    out.service.duration += fill;
+  }
   out.fits = out.service.served;
   out.tokens_per_second = layout.dp * out.service.tokens_per_second;
   out.tokens_per_second_per_device = out.tokens_per_second / layout.devices();

@@ -345,6 +345,8 @@ StepTime StepPrices::time(const Step& step) {
     communication += hops;
   }
   const double device = std::max(through, pp * slowest);
+  const double microbatches = std::clamp(step.decoding + step.prompt_tokens, 1.0, pp);
+  out.fill = Seconds{std::max(0.0, through + (microbatches - 1) * slowest - device)};
   out.matrices = Seconds{matrices};
   out.attention = Seconds{core};
   out.communication = Seconds{communication};

@@ -37,6 +37,8 @@ struct StepTime {
   profiles::Seconds communication{0};  ///< all-reduces, exchanges of experts, pipeline transfers
   profiles::Seconds pipeline{0};  ///< stages that wait: uneven ones, fewer requests than stages
   profiles::Seconds host{0};      ///< what the host's work adds
+  /// Besides: how much later a step ends that finds all stages idle.
+  profiles::Seconds fill{0};
   [[nodiscard]] profiles::Seconds sum() const {
     return matrices + attention + communication + pipeline + host;
   }

@@ -212,8 +212,8 @@ AllReduceTime all_reduce_time(std::int64_t elements) {
 ProfiledShapes profiled_shapes(Effort effort) {
   ProfiledShapes out;
   const bool full = effort == Effort::Full;
-  out.gemm_rows = full ? std::vector<std::int64_t>{1, 3, 9, 24, 48, 96, 200, 400, 800, 1600}
-                       : std::vector<std::int64_t>{1, 6, 40, 160, 640};
+  out.gemm_rows = full ? std::vector<std::int64_t>{1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 200, 400, 800, 1600}
+                       : std::vector<std::int64_t>{1, 4, 16, 40, 160, 640};
   out.gemm_widths = full ? std::vector<std::int64_t>{40, 80, 160, 320, 640, 1280, 2560}
                          : std::vector<std::int64_t>{80, 320, 1280};
   out.gemm_held_out = {

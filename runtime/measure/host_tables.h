@@ -59,7 +59,7 @@ struct HostTables {
 };
 
 /// Rows of a product below which it can only be of decoding.
-inline constexpr std::int64_t kFewRows = 16;
+inline constexpr std::int64_t kFewRows = 20;
 
 /// How much to measure: 15 seconds, or a minute.
 enum class Effort { Brief, Full };

@@ -51,14 +51,14 @@ ServingMeasurement serving_measurement(const Serving& serving, const std::vector
   ServingMeasurement out;
   out.ranks = static_cast<int>(ranks.size());
   out.warm_up = warm_up;
-  std::vector<double> share;  ///< of one rank in the mean
+  std::vector<double> share;  ///< of one micro-batch in the mean
   for (const planner::ServingStep& step : serving.schedule.steps) {
     const std::size_t microbatch_count = microbatches(step.work, serving.layout.pp).size();
-    share.push_back(1.0 / (static_cast<double>(microbatch_count) * serving.layout.tp));
+    share.push_back(1.0 / static_cast<double>(microbatch_count));
   }
   for (const ServedRank& rank : ranks) {
     out.memory.push_back({rank.weights, rank.cache, rank.peak});
-    if (rank.here.dp != 0) continue;
+    if (rank.here.dp != 0 || rank.here.tp != 0) continue;
     for (const Span& span : rank.spans) {
       const auto step = static_cast<std::size_t>(span.step);
       part_of(parts[step], span) += share[step % steps] * (span.end - span.start);

@@ -26,10 +26,10 @@ struct ServingMeasurement {
 };
 
 /// A step lasts from the end of the one before to its own end, on the last stage of the first
-/// replica. Its parts are those of one micro-batch on its way through all stages: the mean over the
-/// step's micro-batches and the tensor-parallel ranks, added up over the stages.
+/// replica. Its parts are those of one micro-batch on its way through all stages, on the first
+/// tensor-parallel rank of each: the mean over the step's micro-batches.
 ///
-///   matrices, attention, communication, host   spans of the ranks; a collective lasts from the
+///   matrices, attention, communication, host   spans of the ranks; a collective lasts from its
 ///   call
 ///                                              to its return, so waiting for a peer is in it
 ///   pipeline                                   the rest of the step: stages that wait; without
