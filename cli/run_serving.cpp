@@ -34,16 +34,20 @@ constexpr double kSameLogit = 1e-4;
 constexpr Seconds kLongCheck{20};
 
 struct Settings {
+  std::optional<runtime::Mode> mode;
   std::optional<double> tolerance;
   int rounds = 5;
   Seconds timeout{60};
 };
 
 Settings settings_from(const RunOptions& options) {
-  if (!options.mode.empty() && options.mode != "parallel") {
-    throw InputError("--mode", "parallel: ranks that serve run at once", "'" + options.mode + "'");
-  }
   Settings out;
+  if (options.mode == "parallel") out.mode = runtime::Mode::Parallel;
+  if (options.mode == "replay") out.mode = runtime::Mode::Replay;
+  if (!options.mode.empty() && !out.mode) {
+    throw InputError("--mode", "parallel or replay, for ranks that serve",
+                     "'" + options.mode + "'");
+  }
   if (!options.tolerance.empty()) out.tolerance = tolerance_flag(options.tolerance);
   out.rounds = count_flag(options.steps, "--steps");
   if (out.rounds < 2) {
@@ -129,32 +133,51 @@ Bytes memory_of_all_ranks(const planner::Layout& layout,
   return sum;
 }
 
-/// Why this machine cannot serve the plan; none if it can.
-std::optional<std::string> obstacle(runtime::Engine* engine, const planner::Layout& layout,
-                                    const std::vector<planner::ServingMemory>& stages) {
-  const runtime::Host host = runtime::this_host();
-  const int places = engine == nullptr ? host.cores : static_cast<int>(engine->devices().size());
-  if (layout.devices() > places) {
+/// Where ranks run: cores of the host, or GPUs of an engine.
+struct Place {
+  runtime::Engine* engine = nullptr;  ///< none: the host
+  int most_at_once = 1;
+  Bytes available;  ///< for ranks that share it
+};
+
+Place place_of(runtime::Engine* engine) {
+  if (engine == nullptr) {
+    const runtime::Host host = runtime::this_host();
+    return {nullptr, host.cores, host.available};
+  }
+  const std::vector<runtime::DeviceFacts> devices = engine->devices();
+  return {engine, static_cast<int>(devices.size()), devices.front().free};
+}
+
+/// Why the plan cannot be served there; none if it can.
+std::optional<std::string> obstacle(const Place& place, const planner::Layout& layout,
+                                    const std::vector<planner::ServingMemory>& stages,
+                                    runtime::Mode mode) {
+  if (mode == runtime::Mode::Parallel && layout.devices() > place.most_at_once) {
     return std::to_string(layout.devices()) + " ranks that serve at once, but this machine has " +
-           std::to_string(places) + (engine == nullptr ? " cores" : " GPUs");
+           std::to_string(place.most_at_once) + (place.engine == nullptr ? " cores" : " GPUs") +
+           "; --mode replay runs them one after the other";
   }
   Bytes needed = memory_of_all_ranks(layout, stages);
-  Bytes available = host.available;
-  if (engine != nullptr) {
-    available = engine->devices().front().free;
+  if (place.engine != nullptr && mode == runtime::Mode::Parallel) {
     needed = {};
     for (const planner::ServingMemory& stage : stages) needed = std::max(needed, held(stage));
   }
-  if (needed <= available) return std::nullopt;
+  if (needed <= place.available) return std::nullopt;
   return "the ranks need " + profiles::human(needed) + ", but this machine has " +
-         profiles::human(available) + " free";
+         profiles::human(place.available) + " free";
 }
 
-std::vector<runtime::ServedRank> served(runtime::Engine* engine, const runtime::Serving& serving,
-                                        Seconds timeout) {
-  const runtime::InProcessOptions options{.timeout = timeout, .take_turns = false, .in_words = {}};
-  return engine == nullptr ? runtime::serve_on_threads(serving, options)
-                           : runtime::serve_on_engine(*engine, serving, options);
+std::vector<runtime::ServedRank> served(const Place& place, const runtime::Serving& serving,
+                                        runtime::Mode mode, Seconds timeout) {
+  const runtime::InProcessOptions options{
+      .timeout = timeout, .take_turns = mode == runtime::Mode::Replay, .in_words = {}};
+  return place.engine == nullptr ? runtime::serve_on_threads(serving, options)
+                                 : runtime::serve_on_engine(*place.engine, serving, options);
+}
+
+bool one_batch(const Question& question) {
+  return question.demand.kind == planner::Demand::Kind::Batch;
 }
 
 std::vector<planner::StepTime> prices_of(const Question& question, const planner::Layout& layout,
@@ -163,9 +186,7 @@ std::vector<planner::StepTime> prices_of(const Question& question, const planner
   std::vector<planner::StepTime> out;
   for (const planner::ServingStep& step : schedule.steps) out.push_back(prices.time(step.totals));
   // As the prediction has it (predict_inference).
-  if (question.demand.kind == planner::Demand::Kind::Batch) {
-    out.front().pipeline += out.front().fill;
-  }
+  if (one_batch(question)) out.front().pipeline += out.front().fill;
   return out;
 }
 
@@ -173,7 +194,7 @@ std::vector<planner::StepTime> prices_of(const Question& question, const planner
 /// much memory.
 std::optional<runtime::AnswerComparison> one_rank_check(
     const Question& question, const runtime::Serving& serving,
-    const std::vector<std::vector<runtime::GeneratedToken>>& answers, runtime::Engine* engine,
+    const std::vector<std::vector<runtime::GeneratedToken>>& answers, const Place& place,
     Seconds timeout) {
   Question alone = question;
   alone.layout = {};
@@ -184,12 +205,13 @@ std::optional<runtime::AnswerComparison> one_rank_check(
   for (const auto& step : prices_of(question, alone.layout, serving.schedule)) {
     longest += serving.layout.dp * step.sum();
   }
-  if (longest > kLongCheck || obstacle(engine, alone.layout, memory_for(alone, one))) {
+  if (longest > kLongCheck ||
+      obstacle(place, alone.layout, memory_for(alone, one), runtime::Mode::Parallel)) {
     return std::nullopt;
   }
   std::vector<std::vector<runtime::GeneratedToken>> expected;
   for (one.first_replica = 0; one.first_replica < serving.layout.dp; ++one.first_replica) {
-    for (auto& answer : answers_of(one, served(engine, one, timeout))) {
+    for (auto& answer : answers_of(one, served(place, one, runtime::Mode::Parallel, timeout))) {
       expected.push_back(std::move(answer));
     }
   }
@@ -251,7 +273,11 @@ int run_serving(runtime::Engine* engine, const RunOptions& options) {
   report.predicted = predicted.service;
   report.prices = prices_of(question, question.layout, serving.schedule);
   report.predicted_memory = memory_for(question, serving);
-  if (const auto reason = obstacle(engine, question.layout, report.predicted_memory)) {
+  const Place place = place_of(engine);
+  const bool enough = question.layout.devices() <= place.most_at_once;
+  const runtime::Mode mode =
+      settings.mode.value_or(enough ? runtime::Mode::Parallel : runtime::Mode::Replay);
+  if (const auto reason = obstacle(place, question.layout, report.predicted_memory, mode)) {
     std::fprintf(stderr, "meshplan: %s\n", reason->c_str());
     return kAnswerIsNo;
   }
@@ -261,8 +287,11 @@ int run_serving(runtime::Engine* engine, const RunOptions& options) {
     Progress progress;
     progress.show("serving " + std::to_string(settings.rounds) + " rounds of about " +
                   profiles::human(report.predicted.duration));
-    const std::vector<runtime::ServedRank> ranks = served(engine, serving, settings.timeout);
-    report.measured = runtime::serving_measurement(serving, ranks, 1);
+    const std::vector<runtime::ServedRank> ranks = served(place, serving, mode, settings.timeout);
+    report.measured =
+        mode == runtime::Mode::Parallel
+            ? runtime::serving_measurement(serving, ranks, 1)
+            : runtime::replayed_serving(serving, ranks, 1, report.prices, one_batch(question));
     report.answers = runtime::answers_of(serving, ranks);
     if (!options.trace.empty()) {
       std::ostringstream text;
@@ -271,7 +300,7 @@ int run_serving(runtime::Engine* engine, const RunOptions& options) {
     }
     if (!options.no_check && question.layout.devices() > 1) {
       progress.show("checking the tokens on one rank");
-      report.check = one_rank_check(question, serving, report.answers, engine, settings.timeout);
+      report.check = one_rank_check(question, serving, report.answers, place, settings.timeout);
     }
   }
   return answer(options, settings, question, report);

@@ -87,23 +87,28 @@ std::string steps_table(const ServedReport& report) {
                {"error"},
                {"prompts"},
                {"measured"},
-               {"error"}});
+               {"error"},
+               {"", Table::Align::Left}});
   const StepTime decode = mean(report, report.prices, true);
   const StepTime decoded = mean(report, report.measured.steps, true);
   const StepTime prompt = mean(report, report.prices, false);
   const StepTime prompted = mean(report, report.measured.steps, false);
-  const auto row = [&](const char* what, auto value, Style style) {
-    table.add({what, human(value(decode)), human(value(decoded)),
-               error_text(value(decode), value(decoded)), human(value(prompt)),
-               human(value(prompted)), error_text(value(prompt), value(prompted))},
-              style);
+  const auto row = [&](const char* what, auto value, Style style, bool modelled) {
+    table.add(
+        {what, human(value(decode)), human(value(decoded)),
+         error_text(value(decode), value(decoded)), human(value(prompt)), human(value(prompted)),
+         error_text(value(prompt), value(prompted)), modelled ? "modelled" : ""},
+        style);
   };
   for (const NamedPart& part : kParts) {
+    const bool modelled =
+        report.measured.mode == runtime::Mode::Replay && prompt.*part.member > Seconds{0} &&
+        (part.member == &StepTime::communication || part.member == &StepTime::pipeline);
     row(
-        part.words, [&](const StepTime& t) { return t.*part.member; }, Style::Plain);
+        part.words, [&](const StepTime& t) { return t.*part.member; }, Style::Plain, modelled);
   }
   row(
-      "step", [](const StepTime& t) { return t.sum(); }, Style::Bold);
+      "step", [](const StepTime& t) { return t.sum(); }, Style::Bold, false);
   const auto decoding =
       std::count_if(report.schedule.steps.begin(), report.schedule.steps.end(), decodes_only);
   const auto all = static_cast<std::int64_t>(report.schedule.steps.size());
@@ -208,9 +213,11 @@ std::string served_text(const planner::Problem& problem, const profiles::Engine&
                         const ServedReport& report) {
   const runtime::ServingMeasurement& m = report.measured;
   std::string out = serving_question_text(problem, engine);
-  out +=
-      fmt::format("ran       {} ranks on {}, {} rounds, of which the first {} does not count\n\n",
-                  m.ranks, report.device, m.warm_up + static_cast<int>(m.rounds.size()), m.warm_up);
+  const bool replayed = m.mode == runtime::Mode::Replay;
+  out += fmt::format("ran       {} ranks on {}, {}: {}\n\n", m.ranks, report.device, name(m.mode),
+                     replayed ? "one after the other; steps are put together, communication is "
+                                "modelled"
+                              : "all at once, everything measured");
   out += styled(planner::text(report.layout, false), Style::Bold) + "\n";
   return out + users_table(report) + "\n" + steps_table(report) + "\nmemory by rank\n" +
          memory_table(report) + "\n" + check_text(report);
@@ -228,6 +235,8 @@ ordered_json served_json(const planner::Problem& problem, const profiles::Engine
   out["profile"] = {{"name", problem.profile.name},
                     {"sha256", problem.profile.sha256},
                     {"provenance", problem.profile.provenance}};
+  out["mode"] = name(m.mode);
+  out["communication"] = m.mode == runtime::Mode::Replay ? "modelled" : "measured";
   out["ranks"] = m.ranks;
   out["requests"] = report.answers.size();
   out["steps"] = report.schedule.steps.size();

@@ -299,6 +299,12 @@ double StepPrices::seconds_per_pair() const {
   return seconds / (static_cast<double>(together) * length * (length + 1) / 2);
 }
 
+PipelineRound pipeline_round(Seconds through, Seconds slowest, int stages, double microbatches) {
+  const Seconds period = std::max(through, stages * slowest);
+  const Seconds alone = through + (microbatches - 1) * slowest;
+  return {period, std::max(Seconds{0}, alone - period)};
+}
+
 StepTime StepPrices::time(const Step& step) {
   const double pp = layout_.pp;
   // The requests of one micro-batch; with fewer than stages some stages idle.
@@ -344,9 +350,11 @@ StepTime StepPrices::time(const Step& step) {
     through += hops;
     communication += hops;
   }
-  const double device = std::max(through, pp * slowest);
-  const double microbatches = std::clamp(step.decoding + step.prompt_tokens, 1.0, pp);
-  out.fill = Seconds{std::max(0.0, through + (microbatches - 1) * slowest - device)};
+  const PipelineRound round =
+      pipeline_round(Seconds{through}, Seconds{slowest}, layout_.pp,
+                     std::clamp(step.decoding + step.prompt_tokens, 1.0, pp));
+  const double device = round.period.count();
+  out.fill = round.fill;
   out.matrices = Seconds{matrices};
   out.attention = Seconds{core};
   out.communication = Seconds{communication};

@@ -44,6 +44,17 @@ struct StepTime {
   }
 };
 
+/// How long a step takes whose micro-batches each need `through` for all stages and `slowest` on
+/// the slowest of them. With pp stages the requests travel as pp micro-batches, and steps that
+/// follow each other take one round of all of them: pp times the slowest stage, or once through all
+/// stages where that is longer, since a request's next token waits for the last.
+struct PipelineRound {
+  profiles::Seconds period{0};
+  profiles::Seconds fill{0};  ///< how much later a step ends that finds all stages idle
+};
+PipelineRound pipeline_round(profiles::Seconds through, profiles::Seconds slowest, int stages,
+                             double microbatches);
+
 /// Prices of steps of one layout, each piece computed once: products and collectives at a ladder of
 /// token counts (four to the octave) and attention at a ladder of batches and lengths, linear
 /// between. Keeps references to its arguments; not thread-safe.
@@ -52,8 +63,7 @@ class StepPrices {
   /// `layout` must be legal. dp is not looked at, save for experts spread over replicas.
   StepPrices(const Problem& problem, const profiles::Engine& engine, const Layout& layout);
 
-  /// One step. With pp stages the requests travel as pp micro-batches, and a step is one round of
-  /// all of them: pp times the slowest stage, or once through all stages, whichever is longer.
+  /// One step, on one stage or as a round of several (pipeline_round).
   [[nodiscard]] StepTime time(const Step& step);
 
  private:

@@ -5,6 +5,7 @@
 
 #include "planner/inference/serve.h"
 #include "planner/inference/step_time.h"
+#include "runtime/measure/measurement.h"
 #include "runtime/serve/serve_rank.h"
 
 namespace meshplan::runtime {
@@ -16,6 +17,7 @@ struct ServedMemory {
 
 /// A run of serving, as it is held against its prediction.
 struct ServingMeasurement {
+  Mode mode = Mode::Parallel;  ///< or Replay
   int ranks = 1;
   int warm_up = 1;                        ///< rounds before those that count
   std::vector<profiles::Seconds> rounds;  ///< those that count
@@ -36,6 +38,14 @@ struct ServingMeasurement {
 ///                                              stages the rest is the host's
 ServingMeasurement serving_measurement(const Serving& serving, const std::vector<ServedRank>& ranks,
                                        int warm_up);
+
+/// The same of ranks that took turns: what computes and what the host does was measured
+/// undisturbed; communication is that of `prices`, in equal parts on the stages, and the round of
+/// the stages is put together as the prediction does (pipeline_round). `idle_at_first`: the first
+/// step finds all stages idle.
+ServingMeasurement replayed_serving(const Serving& serving, const std::vector<ServedRank>& ranks,
+                                    int warm_up, const std::vector<planner::StepTime>& prices,
+                                    bool idle_at_first);
 
 /// The answers of all replicas, one after the other.
 std::vector<std::vector<GeneratedToken>> answers_of(const Serving& serving,

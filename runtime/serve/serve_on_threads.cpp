@@ -41,15 +41,19 @@ std::vector<ServedRank> serve_on_threads(const Serving& serving, InProcessOption
 std::vector<ServedRank> serve_on_engine(Engine& engine, const Serving& serving,
                                         InProcessOptions options) {
   const auto devices = static_cast<int>(engine.devices().size());
-  if (serving.layout.devices() > devices) {
+  if (!options.take_turns && serving.layout.devices() > devices) {
     throw profiles::InputError("run of " + planner::text(serving.layout, false),
                                std::to_string(serving.layout.devices()) + " devices",
                                std::to_string(devices));
   }
-  return serve_on(serving, options, [&engine, timeout = options.timeout](Communicator& world) {
+  return serve_on(serving, options, [&engine, options](Communicator& world) {
     SeatOptions seat;
-    seat.ordinal = world.rank();
-    seat.timeout = timeout;
+    if (options.take_turns) {
+      seat.seating = Seating::Replay;
+    } else {
+      seat.ordinal = world.rank();
+    }
+    seat.timeout = options.timeout;
     return engine.open(world, seat);
   });
 }

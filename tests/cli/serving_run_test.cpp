@@ -100,6 +100,21 @@ TEST_F(ServingRun, EveryAxisGivesTheTokensOfOneRank) {
   }
 }
 
+TEST_F(ServingRun, ReplayServesOnMoreRanksThanThereAreCores) {
+  const Outcome outcome = ran(plan("tp2,pp2,dp2") + " --mode replay --steps 2 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json document = json::parse(outcome.out);
+  EXPECT_EQ(document.at("communication"), "modelled");
+  expect_whole_answer(document, 8, 4);
+  // What is modelled is the prediction itself.
+  for (const char* step : {"decode_step", "prompt_step"}) {
+    const double predicted =
+        document.at("predicted").at(step).at("communication_seconds").get<double>();
+    EXPECT_NEAR(document.at("measured").at(step).at("communication_seconds").get<double>(),
+                predicted, 1e-9 * predicted);
+  }
+}
+
 TEST_F(ServingRun, WritesWhatWasMeasured) {
   const std::string out = (scratch.path() / "served.json").string();
   const std::string trace = (scratch.path() / "trace.json").string();
@@ -147,7 +162,7 @@ TEST_F(ServingRun, RefusesInOneLine) {
   other = json::parse(text_of(good));
   other["workload"]["output"] = 40;  // 48 tokens, 24 positions
   const std::string longer = scratch.file("longer.json", other.dump());
-  for (const Case& wrong : std::vector<Case>{{good, "--mode replay", 2, "--mode"},
+  for (const Case& wrong : std::vector<Case>{{good, "--mode partitioned", 2, "--mode"},
                                              {good, "--steps 1", 2, "--steps"},
                                              {good, "--plan 1", 2, "--plan"},
                                              {good, "--timeout 0", 2, "--timeout"},
@@ -174,7 +189,7 @@ TEST_F(ServingRun, RefusesWhatItDoesNotServe) {
   // When vllm's front end has handed a request over is a matter of the clock.
   says(ran(plan("tp1,pp1,dp1", "--concurrency 2", "--dtype fp32 --engine vllm")), 2, "front end");
   if (std::thread::hardware_concurrency() < 16) {
-    says(ran(plan("tp4,pp2,dp2")), 1, "16 ranks that serve at once");
+    says(ran(plan("tp4,pp2,dp2") + " --mode parallel"), 1, "16 ranks that serve at once");
   }
 }
 
