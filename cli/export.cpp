@@ -3,19 +3,18 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/problem_options.h"
 #include "planner/export/data_parallel.h"
 #include "planner/export/launch.h"
 #include "planner/export/nearest_plan.h"
+#include "planner/inference/serving_file.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
-#include "planner/model/config.h"
 #include "planner/plan_json.h"
 #include "profiles/atomic_file.h"
-#include "profiles/cluster_json.h"
-#include "profiles/data_type.h"
 #include "profiles/engine.h"
 #include "profiles/input_error.h"
 #include "profiles/json_node.h"
@@ -121,27 +120,14 @@ struct ExportFile {
 ExportFile read_serving(const JsonNode& document, const TargetFramework& framework,
                         const profiles::DataFiles& files, int at) {
   ExportFile out;
-  Problem& problem = out.problem;
-  const JsonNode model = document.at("model");
-  problem.model = planner::read_config(model.at("config"), model.at("name").string());
-  const JsonNode cluster = document.at("cluster");
-  problem.cluster = profiles::read_cluster(cluster, files, cluster.at("name").string());
-  const JsonNode workload = document.at("workload");
-  problem.workload.kind = planner::Workload::Kind::Inference;
-  problem.workload.prompt = workload.at("prompt").count();
-  problem.workload.output = workload.at("output").count();
-  const auto type = profiles::data_type_from(workload.at("dtype").string());
-  if (!type) workload.at("dtype").refuse("one of fp32, tf32, fp16, bf16, fp8, fp4");
-  problem.workload.data_type = *type;
-  int number = 0;
-  for (const JsonNode& plan : document.at("plans").elements()) {
-    const JsonNode layout = plan.at("layout");
-    out.layouts.push_back(planner::layout_from_text(layout.string(), layout.where()));
-    const auto demand = plan.find_value("demand");
-    if (number++ != at || !demand) continue;
-    if (const auto batch = demand->find_value("batch")) problem.workload.batch = batch->count();
-    const auto users = demand->find_value("concurrency");
-    if (users && users->is_number()) problem.workload.concurrency = users->count();
+  planner::ServingFile file = planner::read_serving(document, files);
+  out.problem = std::move(file.problem);
+  for (const planner::ServingFile::Plan& plan : file.plans) out.layouts.push_back(plan.layout);
+  if (at < static_cast<int>(file.plans.size())) {
+    const planner::Demand& demand = file.plans[static_cast<std::size_t>(at)].demand;
+    if (demand.kind == planner::Demand::Kind::Batch) out.problem.workload.batch = demand.count;
+    if (demand.kind == planner::Demand::Kind::Users)
+      out.problem.workload.concurrency = demand.count;
   }
   const profiles::Engine engine = profiles::load_engine(framework.name, files);
   if (engine.known) out.engine = engine;
@@ -150,8 +136,7 @@ ExportFile read_serving(const JsonNode& document, const TargetFramework& framewo
 
 ExportFile read_export(const JsonNode& document, const TargetFramework& framework,
                        const profiles::DataFiles& files, int at) {
-  const auto schema = document.find_value("schema");
-  if (schema && schema->is_string() && schema->string().starts_with("meshplan.serving/")) {
+  if (planner::is_serving(document)) {
     return read_serving(document, framework, files, at);
   }
   planner::PlanFile file = planner::read_plan(document, files);

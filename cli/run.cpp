@@ -9,8 +9,11 @@
 #include "cli/command.h"
 #include "cli/launched_run.h"
 #include "cli/problem_options.h"
+#include "cli/run_options.h"
 #include "cli/run_report.h"
+#include "cli/run_serving.h"
 #include "cli/terminal.h"
+#include "planner/inference/serving_file.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
 #include "planner/layout/rank_place.h"
@@ -35,32 +38,10 @@ using profiles::Bytes;
 using profiles::InputError;
 using profiles::Seconds;
 
-struct Options {
-  std::string plan_file, plan_number = "0", backend = "cpu", mode, steps = "5", tolerance,
-                         timeout = "60", out, trace, profiles;
-  bool as_json = false, no_check = false;
-};
-
 /// Another rounding of the same sums; more is a wrong result.
 constexpr double kSameLoss = 1e-4;
 /// The check by one rank is left out where it would take longer than this.
 constexpr Seconds kLongCheck{20};
-
-double positive_flag(const std::string& text, const std::string& flag, double whole) {
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || !(value > 0) || !std::isfinite(value)) {
-    throw InputError(flag, "a number above 0", "'" + text + "'");
-  }
-  return value / whole;
-}
-
-/// "10%" or "0.1"
-double tolerance_flag(std::string text) {
-  const bool percent = text.ends_with('%');
-  if (percent) text.pop_back();
-  return positive_flag(text, "--tolerance", percent ? 100 : 1);
-}
 
 /// What the flags ask for, read before anything is loaded.
 struct Settings {
@@ -70,7 +51,7 @@ struct Settings {
   Seconds timeout{60};
 };
 
-Settings settings_from(const Options& options) {
+Settings settings_from(const RunOptions& options) {
   Settings out;
   if (options.mode == "partitioned") {
     if (options.backend != "cuda") {
@@ -99,23 +80,22 @@ struct Question {
   std::string plan;  ///< the plan file, with this plan alone
 };
 
-Question question_from(const Options& options) {
+Question question_from(const RunOptions& options) {
   const profiles::DataFiles files(profiles::profile_directories(options.profiles));
   const profiles::JsonNode document = profiles::JsonNode::read_file(options.plan_file);
-  planner::PlanFile file = planner::read_plan(document, files);
-  const std::string& number = options.plan_number;
-  const int at = number == "0" ? 0 : count_flag(number, "--plan");
-  if (at >= static_cast<int>(file.layouts.size())) {
-    throw InputError("--plan", "a plan from 0 to " + std::to_string(file.layouts.size() - 1),
-                     number);
+  if (planner::is_serving(document)) {
+    throw InputError(options.plan_file, "a plan of training where a launcher has started the ranks",
+                     "one of serving");
   }
+  planner::PlanFile file = planner::read_plan(document, files);
+  const std::size_t at = plan_flag(options, file.layouts.size());
   if (file.profile_differs()) {
     std::fprintf(stderr, "meshplan: note: %s was made with another version of profile %s\n",
                  options.plan_file.c_str(), file.problem.profile.name.c_str());
   }
   nlohmann::json alone = document.raw();
   alone["plans"] = nlohmann::json::array({document.raw().at("plans").at(at)});
-  return {std::move(file.problem), file.layouts[static_cast<std::size_t>(at)], alone.dump()};
+  return {std::move(file.problem), file.layouts[at], alone.dump()};
 }
 
 runtime::Training training_of(const Question& question, const planner::Schedule& schedule,
@@ -243,7 +223,7 @@ planner::Timeline one_pipeline(const planner::Timeline& timeline, const planner:
 }
 
 /// Writes and prints what was measured; the exit code.
-int answer(const Options& options, const Settings& settings, const Question& question,
+int answer(const RunOptions& options, const Settings& settings, const Question& question,
            const planner::Schedule& schedule, const RunReport& report,
            const planner::Timeline& timeline) {
   if (!options.out.empty()) {
@@ -270,7 +250,7 @@ int answer(const Options& options, const Settings& settings, const Question& que
   return kDone;
 }
 
-int run_on(runtime::Engine* engine, const Options& options) {
+int run_on(runtime::Engine* engine, const RunOptions& options) {
   const Settings settings = settings_from(options);
   const Question question = question_from(options);
   planner::PriceBook book(question.problem);
@@ -325,7 +305,7 @@ int run_on(runtime::Engine* engine, const Options& options) {
 }
 
 /// Ranks are processes that a launcher has started, and this is one of them.
-int run_as(const runtime::Launch& launch, const Options& options) {
+int run_as(const runtime::Launch& launch, const RunOptions& options) {
   try {
     const Settings settings = settings_from(options);
     if (settings.mode.value_or(runtime::Mode::Parallel) != runtime::Mode::Parallel) {
@@ -365,7 +345,7 @@ int run_as(const runtime::Launch& launch, const Options& options) {
   }
 }
 
-int run(const Options& options) {
+int run(const RunOptions& options) {
   const auto launch = runtime::launch_from(runtime::environment_variable);
   if (launch && options.backend == "cpu") return run_as(*launch, options);
   if (options.backend != "cpu" && options.backend != "cuda") {
@@ -376,7 +356,9 @@ int run(const Options& options) {
                      "'cuda'");
   }
   try {
-    return run_on(options.backend == "cuda" ? &runtime::load_engine() : nullptr, options);
+    const bool serves = planner::is_serving(profiles::JsonNode::read_file(options.plan_file));
+    runtime::Engine* const engine = options.backend == "cuda" ? &runtime::load_engine() : nullptr;
+    return serves ? run_serving(engine, options) : run_on(engine, options);
   } catch (const runtime::EngineFailure& failure) {
     std::fprintf(stderr, "meshplan: %s\n", failure.what());
     return kDeviceFailure;
@@ -397,11 +379,13 @@ int run(const Options& options) {
 void add_run(CLI::App& app, Action& action) {
   auto* command =
       app.add_subcommand("run", "Executes a plan: predicted beside measured, term by term");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunOptions>();
   const auto add = [&](const char* flag, std::string& target, const char* help, const char* type) {
     return command->add_option(flag, target, help)->type_name(type);
   };
-  add("plan", options->plan_file, "what plan or predict wrote with --out", "plan.json")->required();
+  add("plan", options->plan_file,
+      "what plan or predict wrote with --out, of training or --inference", "plan.json")
+      ->required();
   add("--plan", options->plan_number, "which plan of the file (0)", "N");
   add("--backend", options->backend, "cpu or cuda (cpu)", "B");
   add("--mode", options->mode,
@@ -409,14 +393,17 @@ void add_run(CLI::App& app, Action& action) {
       "partitioned: 2, 4 or 8 ranks on parts of one GPU (parallel if there are cores or GPUs "
       "enough)",
       "M");
-  add("--steps", options->steps, "steps to run; the first does not count (5)", "N");
-  add("--tolerance", options->tolerance, "exit 1 when the step time is further off, e.g. 10%", "X");
+  add("--steps", options->steps,
+      "steps to run, or times to serve the load; the first does not count (5)", "N");
+  add("--tolerance", options->tolerance,
+      "exit 1 when the time of a step, or of the load, is further off, e.g. 10%", "X");
   add("--timeout", options->timeout, "seconds that a rank may wait or be silent (60)", "S");
   add("--out", options->out, "write what was measured", "FILE");
   add("--trace", options->trace, "write the measured timeline as Chrome trace events", "FILE");
   add("--profiles", options->profiles, "directory with presets and profiles of your own", "DIR");
   command->add_flag("--json", options->as_json, "one JSON document on standard output");
-  command->add_flag("--no-check", options->no_check, "do not repeat the first step on one rank");
+  command->add_flag("--no-check", options->no_check,
+                    "do not repeat the first step, or the load, on one rank");
   command->callback([options, &action] { action = [options] { return run(*options); }; });
 }
 

@@ -63,10 +63,11 @@ Bytes step_bytes(const Problem& problem, const profiles::Engine& engine, const L
     inner = std::max(inner, 3 * copies / layout.expert_tp() +
                                 2 * model.experts->per_token * std::int64_t{model.hidden});
   }
-  Bytes out{2 * tokens * (2 * std::int64_t{model.hidden} + inner)};
+  const std::int64_t element = profiles::bits(problem.workload.data_type) > 16 ? 4 : 2;
+  Bytes out{element * tokens * (2 * std::int64_t{model.hidden} + inner)};
   if (head) {
     const std::int64_t rows = std::min(engine.max_sequences, engine.max_batched_tokens);
-    out += Bytes{rows * model.vocab / layout.tp * (2 + 4)};
+    out += Bytes{rows * model.vocab / layout.tp * (element + 4)};
   }
   return out;
 }

@@ -1,6 +1,7 @@
 #include "planner/inference/predict_inference.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace meshplan::planner {
 namespace {
@@ -8,6 +9,8 @@ namespace {
 /// Requests that each user sends one after the other. Source: InferenceMAX's benchmark client
 /// (num_prompts = 10 x concurrency).
 constexpr int kRequestsPerUser = 10;
+
+}  // namespace
 
 Load load_of(const Workload& workload, const Demand& demand, int replicas) {
   Load out;
@@ -33,7 +36,11 @@ Load load_of(const Workload& workload, const Demand& demand, int replicas) {
   return out;
 }
 
-}  // namespace
+profiles::Engine habits_for(const profiles::Engine& engine, const Load& load) {
+  profiles::Engine habits = engine;
+  if (load.prompts_first) habits.max_sequences = std::max(habits.max_sequences, load.users);
+  return habits;
+}
 
 Demand demand_of(const Workload& workload) {
   if (workload.batch) return {Demand::Kind::Batch, *workload.batch};
@@ -48,11 +55,19 @@ InferencePrediction predict_inference(StepPrices& prices, const Problem& problem
   out.memory = serving_memory(problem, engine, layout);
   out.room = cache_room(out.memory, problem, engine, layout);
   const Load load = load_of(problem.workload, demand, layout.dp);
-  profiles::Engine habits = engine;
-  // A static batch is as large as it was asked for.
-  if (load.prompts_first) habits.max_sequences = std::max(habits.max_sequences, load.users);
-  out.service = serve([&](const Step& step) { return prices.time(step).sum(); }, habits, load,
-                      out.room.tokens);
+  std::optional<Step> first;
+  const StepCost cost = [&](const Step& step) {
+    if (!first) first = step;
+    return prices.time(step).sum();
+  };
+  out.service = serve(cost, habits_for(engine, load), load, out.room.tokens);
+  if (demand.kind == Demand::Kind::Batch && first) {
+    // One batch finds the stages idle; of many requests the first few do.
+    const profiles::Seconds fill = prices.time(*first).fill;
+    out.service.tokens_per_second *= out.service.duration / (out.service.duration + fill);
+    out.service.ttft += fill;
+    out.service.duration += fill;
+  }
   out.fits = out.service.served;
   out.tokens_per_second = layout.dp * out.service.tokens_per_second;
   out.tokens_per_second_per_device = out.tokens_per_second / layout.devices();
@@ -65,6 +80,14 @@ InferencePrediction predict_inference(StepPrices& prices, const Problem& problem
   out.prompt_step = prices.time(
       {.prompt_tokens = prompt, .prompt_pairs = prompt * (prompt + 1) / 2, .prompts = 1});
   return out;
+}
+
+ServingSchedule serving_schedule(const Problem& problem, const profiles::Engine& engine,
+                                 const Layout& layout, const Demand& demand) {
+  const CacheRoom room =
+      cache_room(serving_memory(problem, engine, layout), problem, engine, layout);
+  const Load load = load_of(problem.workload, demand, layout.dp);
+  return serving_schedule(habits_for(engine, load), load, room.tokens);
 }
 
 }  // namespace meshplan::planner

@@ -1,6 +1,7 @@
 #pragma once
 #include "planner/inference/cache_room.h"
 #include "planner/inference/serve.h"
+#include "planner/inference/serving_schedule.h"
 #include "planner/inference/step_time.h"
 #include "planner/layout/layout.h"
 #include "planner/problem.h"
@@ -22,6 +23,12 @@ struct Demand {
 /// As the workload says: batch, concurrency, else the most.
 Demand demand_of(const Workload& workload);
 
+/// The part of the demand that one of `replicas` serves. Requests a user: 10 (InferenceMAX's
+/// habit).
+Load load_of(const Workload& workload, const Demand& demand, int replicas);
+/// The engine as it serves `load`: a static batch is as large as it was asked for.
+profiles::Engine habits_for(const profiles::Engine& engine, const Load& load);
+
 /// What a layout serves.
 struct InferencePrediction {
   std::vector<ServingMemory> memory;  ///< by stage
@@ -35,9 +42,13 @@ struct InferencePrediction {
   StepTime prompt_step;  ///< one prompt alone
 };
 
-/// Predicts one legal layout. Requests a user: 10 (InferenceMAX's habit).
+/// Predicts one legal layout.
 InferencePrediction predict_inference(StepPrices& prices, const Problem& problem,
                                       const profiles::Engine& engine, const Layout& layout,
                                       const Demand& demand);
+
+/// The very steps that the prediction prices, of one replica, request by request.
+ServingSchedule serving_schedule(const Problem& problem, const profiles::Engine& engine,
+                                 const Layout& layout, const Demand& demand);
 
 }  // namespace meshplan::planner

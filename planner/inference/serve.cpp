@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <utility>
 #include <vector>
+
+#include "planner/inference/serving_schedule.h"
 
 namespace meshplan::planner {
 namespace {
@@ -13,6 +16,7 @@ using profiles::Seconds;
 
 /// Requests alike in everything that is still to happen.
 struct Requests {
+  int first = 0;  ///< number of the first of them, in the order of sending
   int count = 1;
   int prompt = 0, output = 0;
   double sent = 0;         ///< when its user sent it
@@ -27,8 +31,9 @@ struct Requests {
 
 class Server {
  public:
-  Server(const StepCost& cost, const Engine& engine, const Load& load, std::int64_t room)
-      : cost_(cost), engine_(engine), load_(load), room_(static_cast<double>(room)) {}
+  Server(const StepCost& cost, const Engine& engine, const Load& load, std::int64_t room,
+         ServingSchedule* made)
+      : cost_(cost), engine_(engine), load_(load), room_(static_cast<double>(room)), made_(made) {}
 
   Service run() {
     Service out;
@@ -67,6 +72,7 @@ class Server {
     count = std::min(count, load_.requests - issued_);
     if (count <= 0) return;
     Requests next;
+    next.first = issued_;
     next.count = count;
     next.prompt = length(load_.prompt, 0.6180339887498949);
     next.output = length(load_.output, 0.7548776662466927);
@@ -77,6 +83,10 @@ class Server {
     }
     issued_ += count;
     coming_.push_back(next);
+    if (made_ == nullptr) return;
+    const auto done = static_cast<int>(made_->steps.size());
+    made_->requests.insert(made_->requests.end(), static_cast<std::size_t>(count),
+                           {next.prompt, next.output, done});
   }
 
   /// Cache that a request takes now or has been promised.
@@ -101,7 +111,12 @@ class Server {
       return;
     }
     int repeats = 1;
-    if (step.prompt_tokens == 0) repeats = quiet_steps(step);
+    if (made_ != nullptr) {
+      made_->steps.push_back({step, std::move(work_)});
+      work_.clear();
+    } else if (step.prompt_tokens == 0) {
+      repeats = quiet_steps(step);
+    }
     // Keys grow by one a step: the mean of the run.
     step.cached += (repeats - 1) / 2.0;
     now_ += repeats * cost_(step).count();
@@ -121,6 +136,7 @@ class Server {
     while (held + growing > room_ && !running_.empty()) {
       Requests& youngest = running_.back();
       Requests one = youngest;
+      one.first += one.count - 1;
       one.count = 1;
       one.read = 0;
       held -= one.prompt + one.generated;
@@ -166,6 +182,7 @@ class Server {
       if (taken < 1) break;
       Requests group = next;
       group.count = taken;
+      next.first += taken;
       next.count -= taken;
       if (next.count == 0) waiting_.pop_front();
       committed_now += taken * each;
@@ -176,7 +193,7 @@ class Server {
   }
 
   /// Reads tokens of `r` within the budget; the tokens taken.
-  double read(Requests& r, double budget, Step& step) const {
+  double read(Requests& r, double budget, Step& step) {
     const int whole = r.to_read();
     int chunk = whole - r.read;
     if (engine_.chunked_prefill) chunk = std::min(chunk, static_cast<int>(budget / r.count));
@@ -185,16 +202,24 @@ class Server {
     const double after = before + chunk;
     step.prompt_tokens += static_cast<double>(r.count) * chunk;
     step.prompt_pairs += r.count * (after * (after + 1) - before * (before + 1)) / 2;
+    note(r, r.read, chunk);
     r.read += chunk;
     if (r.read == whole) step.prompts += r.count;
     return static_cast<double>(r.count) * chunk;
   }
 
-  void add_decoding(Step& step) const {
+  /// Tokens [first, first + tokens) of each of `r` are in this step.
+  void note(const Requests& r, int first, int tokens) {
+    if (made_ == nullptr) return;
+    for (int i = 0; i < r.count; ++i) work_.push_back({r.first + i, first, tokens});
+  }
+
+  void add_decoding(Step& step) {
     double keys = 0;
     for (const Requests& r : running_) {
       step.decoding += r.count;
       keys += r.count * static_cast<double>(r.prompt + r.generated);
+      note(r, r.prompt + r.generated - 1, 1);
     }
     step.cached = keys / step.decoding;
   }
@@ -266,7 +291,8 @@ class Server {
       }
       const bool alike = !running_.empty() && running_.back().generated == r.generated &&
                          running_.back().output == r.output && running_.back().prompt == r.prompt &&
-                         running_.back().first_token == r.first_token;
+                         running_.back().first_token == r.first_token &&
+                         running_.back().first + running_.back().count == r.first;
       if (alike) {
         running_.back().count += r.count;
       } else {
@@ -280,6 +306,8 @@ class Server {
   const Engine& engine_;
   const Load& load_;
   const double room_;
+  ServingSchedule* const made_;
+  std::vector<RequestWork> work_;  ///< of the step that is being put together, where it is noted
   double now_ = 0;
   double front_end_free_ = 0;
   int issued_ = 0, finished_ = 0;
@@ -299,8 +327,9 @@ int offline_requests(std::int64_t tokens) {
   return tokens <= 5500 ? 1500 : 1000;
 }
 
-Service serve(const StepCost& cost, const Engine& engine, const Load& load, std::int64_t room) {
-  return Server(cost, engine, load, room).run();
+Service serve(const StepCost& cost, const Engine& engine, const Load& load, std::int64_t room,
+              ServingSchedule* made) {
+  return Server(cost, engine, load, room, made).run();
 }
 
 }  // namespace meshplan::planner

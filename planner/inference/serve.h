@@ -34,14 +34,17 @@ struct Service {
   bool served = true;            ///< false: one request alone does not fit the cache
 };
 
+struct ServingSchedule;
+
 /// How long one step takes.
 using StepCost = std::function<profiles::Seconds(const Step&)>;
 
 /// Serves `load` on one replica with a cache of `room` tokens, step by step, as the engine
 /// schedules: continuous batching, prompts in chunks beside decoding or before it, first come first
 /// served, a limit of requests and of tokens a step, admission against the cache and preemption of
-/// the youngest. Steps in which nothing comes or goes are taken together. Deterministic.
+/// the youngest. Steps in which nothing comes or goes are taken together, but not where `made` is
+/// given: it is told every step, request by request (serving_schedule.h). Deterministic.
 Service serve(const StepCost& cost, const profiles::Engine& engine, const Load& load,
-              std::int64_t room);
+              std::int64_t room, ServingSchedule* made = nullptr);
 
 }  // namespace meshplan::planner

@@ -21,7 +21,8 @@ using profiles::Bytes;
 using profiles::DataType;
 using profiles::Seconds;
 
-constexpr int kActivationBytes = 2;
+/// Of an element of what passes between operators: 16 bits, or as wide as the weights are.
+int activation_bytes(DataType weights) { return profiles::bits(weights) > 16 ? 4 : 2; }
 
 /// Rungs of the ladders: 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ...
 std::int64_t rung(std::size_t index) {
@@ -101,6 +102,7 @@ StepPrices::StepPrices(const Problem& problem, const profiles::Engine& engine, c
       attention_dp_(engine.attention_data_parallel && problem.model.experts && layout.tp > 1),
       exchanges_(layout.ep > 1 && layout.dp > 1 && layout.ep > layout.tp),
       weight_type_(problem.workload.data_type),
+      activation_bytes_(activation_bytes(problem.workload.data_type)),
       cache_type_(cache_type(engine, problem.workload.data_type)),
       graphs_(model_graphs(with_padded_vocabulary(problem.model, layout.tp), true,
                            problem.workload.data_type)),
@@ -187,9 +189,9 @@ StepPrices::Part StepPrices::layer_part(const OperatorGraph& graph, std::int64_t
     }
     const bool shared_expert = sparse && !in_attention && op.kind == OperatorKind::Gemm;
     if (op.reduces_output && !shared_expert && split.tp > 1) {
-      out.communication += all_reduce(here * op.output * kActivationBytes).count();
+      out.communication += all_reduce(here * op.output * activation_bytes_).count();
     }
-    const std::int64_t stream = tokens * problem_.model.hidden * kActivationBytes;
+    const std::int64_t stream = tokens * problem_.model.hidden * activation_bytes_;
     if (op.kind == OperatorKind::Combine && layout_.tp > 1) {
       if (attention_dp_) {
         out.communication += (collective(Collective::AllGather, stream) +
@@ -218,7 +220,7 @@ StepPrices::Part StepPrices::head_part(std::int64_t rows) const {
                                 problem_.profile, Clocks::Sustained)
                           .time.count();
       if (op.split == Split::Vocabulary && layout_.tp > 1) {
-        const std::int64_t logits = rows * op.output * kActivationBytes;
+        const std::int64_t logits = rows * op.output * activation_bytes_;
         out.communication += collective(Collective::AllGather, logits).count();
       }
     } else if (op.kind == OperatorKind::Norm) {
@@ -297,6 +299,12 @@ double StepPrices::seconds_per_pair() const {
   return seconds / (static_cast<double>(together) * length * (length + 1) / 2);
 }
 
+PipelineRound pipeline_round(Seconds through, Seconds slowest, int stages, double microbatches) {
+  const Seconds period = std::max(through, stages * slowest);
+  const Seconds alone = through + (microbatches - 1) * slowest;
+  return {period, std::max(Seconds{0}, alone - period)};
+}
+
 StepTime StepPrices::time(const Step& step) {
   const double pp = layout_.pp;
   // The requests of one micro-batch; with fewer than stages some stages idle.
@@ -337,12 +345,16 @@ StepTime StepPrices::time(const Step& step) {
   }
   if (layout_.pp > 1) {
     const Bytes boundary{static_cast<std::int64_t>(tokens * problem_.model.hidden) *
-                         kActivationBytes};
+                         activation_bytes_};
     const double hops = (pp - 1) * hop_.time(Collective::SendReceive, boundary).count();
     through += hops;
     communication += hops;
   }
-  const double device = std::max(through, pp * slowest);
+  const PipelineRound round =
+      pipeline_round(Seconds{through}, Seconds{slowest}, layout_.pp,
+                     std::clamp(step.decoding + step.prompt_tokens, 1.0, pp));
+  const double device = round.period.count();
+  out.fill = round.fill;
   out.matrices = Seconds{matrices};
   out.attention = Seconds{core};
   out.communication = Seconds{communication};

@@ -37,10 +37,23 @@ struct StepTime {
   profiles::Seconds communication{0};  ///< all-reduces, exchanges of experts, pipeline transfers
   profiles::Seconds pipeline{0};  ///< stages that wait: uneven ones, fewer requests than stages
   profiles::Seconds host{0};      ///< what the host's work adds
+  /// Besides: how much later a step ends that finds all stages idle.
+  profiles::Seconds fill{0};
   [[nodiscard]] profiles::Seconds sum() const {
     return matrices + attention + communication + pipeline + host;
   }
 };
+
+/// How long a step takes whose micro-batches each need `through` for all stages and `slowest` on
+/// the slowest of them. With pp stages the requests travel as pp micro-batches, and steps that
+/// follow each other take one round of all of them: pp times the slowest stage, or once through all
+/// stages where that is longer, since a request's next token waits for the last.
+struct PipelineRound {
+  profiles::Seconds period{0};
+  profiles::Seconds fill{0};  ///< how much later a step ends that finds all stages idle
+};
+PipelineRound pipeline_round(profiles::Seconds through, profiles::Seconds slowest, int stages,
+                             double microbatches);
 
 /// Prices of steps of one layout, each piece computed once: products and collectives at a ladder of
 /// token counts (four to the octave) and attention at a ladder of batches and lengths, linear
@@ -50,8 +63,7 @@ class StepPrices {
   /// `layout` must be legal. dp is not looked at, save for experts spread over replicas.
   StepPrices(const Problem& problem, const profiles::Engine& engine, const Layout& layout);
 
-  /// One step. With pp stages the requests travel as pp micro-batches, and a step is one round of
-  /// all of them: pp times the slowest stage, or once through all stages, whichever is longer.
+  /// One step, on one stage or as a round of several (pipeline_round).
   [[nodiscard]] StepTime time(const Step& step);
 
  private:
@@ -95,7 +107,9 @@ class StepPrices {
   LayerSplit attention_split_;  ///< of attention and its projections
   bool attention_dp_ = false;
   bool exchanges_ = false;  ///< experts spread over replicas: all-to-all
-  profiles::DataType weight_type_, cache_type_;
+  profiles::DataType weight_type_;
+  int activation_bytes_;
+  profiles::DataType cache_type_;
   ModelGraphs graphs_;
   GroupShape tp_shape_;
   CollectiveModel tp_, ep_, hop_;

@@ -10,22 +10,6 @@ namespace {
 constexpr auto kTp = planner::Term::TensorParallel;
 constexpr int kEmbeddingPlace = 0;  ///< of its dropout
 
-/// A vector of ids in the memory of the device: as many bytes as floats.
-class DeviceIds {
- public:
-  DeviceIds(RankContext& context, const std::vector<std::int32_t>& ids)
-      : memory_(context.tensor(1, static_cast<std::int64_t>(ids.size()), MemoryTerm::Workspace)) {
-    context.device.upload(std::as_bytes(std::span(ids)), memory_.data());
-  }
-  [[nodiscard]] std::span<const std::int32_t> ids() const {
-    return {reinterpret_cast<const std::int32_t*>(memory_.data()),
-            static_cast<std::size_t>(memory_.cols())};
-  }
-
- private:
-  Tensor memory_;
-};
-
 /// Ids in [n]: the token that each row sees (shift 0) or predicts (shift 1).
 std::vector<std::int32_t> shifted(const RankContext& context, int microbatch, int shift) {
   const std::vector<std::int32_t> text = microbatch_tokens(context, microbatch);
@@ -48,7 +32,8 @@ std::vector<std::int32_t> local_positions(const RankContext& context) {
   return positions;
 }
 
-std::int64_t first_class(const RankContext& context) {
+/// First word of this rank's part of the vocabulary.
+std::int64_t first_class(const ModelContext& context) {
   return part_begin(context.model().vocab, context.layout().tp, context.groups.here.tp);
 }
 
@@ -60,20 +45,33 @@ std::vector<std::int32_t> microbatch_tokens(const RankContext& context, int micr
                           static_cast<int>(context.seq_len()) + 1, context.model().vocab);
 }
 
-Tensor embedding_forward(RankContext& context, const EmbeddingParameters& parameters,
-                         int microbatch) {
-  Tensor x = context.activation(context.tokens(), context.model().hidden, MemoryTerm::Activations);
+DeviceIds::DeviceIds(const ModelContext& context, const std::vector<std::int32_t>& ids)
+    : memory_(context.tensor(1, static_cast<std::int64_t>(ids.size()), MemoryTerm::Workspace)) {
+  context.device.upload(std::as_bytes(std::span(ids)), memory_.data());
+}
+
+Tensor embedded(ModelContext& context, const EmbeddingParameters& parameters,
+                const std::vector<std::int32_t>& tokens,
+                const std::vector<std::int32_t>& positions) {
+  Tensor x = context.activation(static_cast<std::int64_t>(tokens.size()), context.model().hidden,
+                                MemoryTerm::Activations);
   {
-    const DeviceIds tokens(context, shifted(context, microbatch, 0));
-    context.run(kernels::EmbeddingForward{tokens.ids(), first_class(context),
-                                          parameters.tokens.value, x.view()});
+    const DeviceIds ids(context, tokens);
+    context.run(kernels::EmbeddingForward{ids.ids(), first_class(context), parameters.tokens.value,
+                                          x.view()});
   }
   x = reduced(context, std::move(x), MemoryTerm::Activations);
-  if (!parameters.positions.empty()) {
-    const DeviceIds positions(context, local_positions(context));
-    context.run(kernels::EmbeddingForward{positions.ids(), 0, parameters.positions.value, x.view(),
-                                          /*accumulate=*/true});
-  }
+  if (parameters.positions.empty()) return x;
+  const DeviceIds ids(context, positions);
+  context.run(kernels::EmbeddingForward{ids.ids(), 0, parameters.positions.value, x.view(),
+                                        /*accumulate=*/true});
+  return x;
+}
+
+Tensor embedding_forward(RankContext& context, const EmbeddingParameters& parameters,
+                         int microbatch) {
+  Tensor x =
+      embedded(context, parameters, shifted(context, microbatch, 0), local_positions(context));
   drop(context, x, kEmbeddingPlace, microbatch);
   return x;
 }

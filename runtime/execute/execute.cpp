@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/execute/interpreter.h"
+#include "runtime/execute/layer_parts.h"
 #include "runtime/execute/warm_up.h"
 
 namespace meshplan::runtime {
@@ -29,14 +30,6 @@ std::vector<double> summed_over_ranks(const std::vector<double>& losses, Device&
   return all;
 }
 
-void make_rotary_tables(RankContext& context) {
-  if (context.model().position != planner::PositionKind::Rotary) return;
-  const std::int64_t half = context.model().head_dim / 2;
-  context.cosine = context.tensor(context.seq_len(), half, MemoryTerm::Workspace);
-  context.sine = context.tensor(context.seq_len(), half, MemoryTerm::Workspace);
-  context.run(kernels::RotaryTable{.cosine = context.cosine.view(), .sine = context.sine.view()});
-}
-
 }  // namespace
 
 RankResult run_rank(const Training& training, Device& device) {
@@ -44,12 +37,14 @@ RankResult run_rank(const Training& training, Device& device) {
   Communicator& world = device.world();
   Groups groups = make_groups(training.layout, training.model.kv_heads, world);
   Recorder recorder(device, world.rank());
-  RankContext context{training, device, groups, recorder, {}, {}, 0};
+  RankContext context(training, device, groups, recorder);
   ModelState state = make_model_state(training, groups.here, device);
-  make_rotary_tables(context);
+  RotaryTables rotary = rotary_tables(context, context.seq_len());
+  context.cosine = std::move(rotary.cosine);
+  context.sine = std::move(rotary.sine);
   Interpreter interpreter(context, state);
 
-  warm_up(context);
+  warm_up(context, communicating_pairs(training.schedule));
 
   std::vector<double> losses;
   world.barrier();

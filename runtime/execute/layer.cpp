@@ -1,40 +1,23 @@
 #include "runtime/execute/layer.h"
 
-#include <cmath>
 #include <utility>
+
+#include "runtime/execute/layer_parts.h"
 
 namespace meshplan::runtime {
 namespace {
 
 using kernels::columns;
-using kernels::ConstTensorView;
 using kernels::TensorView;
 
 /// Dropouts of one step, numbered: 0 the embedding, then two a layer.
 int attention_place(int layer) { return 1 + 2 * layer; }
 int mlp_place(int layer) { return 2 + 2 * layer; }
 
-/// The columns of q, k and v in a fused matrix.
-struct QueryKeyValue {
-  TensorView q, k, v;
-};
-QueryKeyValue split(const RankContext& context, const Tensor& fused) {
-  const HeadShare share = head_share(context.model(), context.layout().tp, context.groups.here.tp);
-  const std::int64_t d = context.model().head_dim;
-  const std::int64_t q = share.heads * d, kv = share.kv_heads * d;
-  return {columns(fused.view(), 0, q), columns(fused.view(), q, kv),
-          columns(fused.view(), q + kv, kv)};
-}
-
 kernels::AttentionShape attention_shape(const RankContext& context) {
-  const HeadShare share = head_share(context.model(), context.layout().tp, context.groups.here.tp);
-  kernels::AttentionShape shape;
+  kernels::AttentionShape shape = attention_heads(context);
   shape.batch = context.layout().mbs;
-  shape.heads = share.heads;
-  shape.kv_heads = share.kv_heads;
-  shape.head_dim = context.model().head_dim;
   shape.query_len = shape.kv_len = context.seq_len();
-  shape.scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim));
   return shape;
 }
 
@@ -49,15 +32,6 @@ void rotate(RankContext& context, const TensorView& x, bool inverse) {
                               .inverse = inverse});
 }
 
-/// x W + bias, [rows, columns of W]
-Tensor product(RankContext& context, const Tensor& x, const Weight& weight, const Weight& bias,
-               MemoryTerm term) {
-  Tensor y = context.activation(x.rows(), weight.value.cols, term);
-  context.run(kernels::Gemm{
-      .a = x.view(), .b = weight.value, .c = y.view(), .bias = ConstTensorView(bias.value)});
-  return y;
-}
-
 /// dy W^T, [rows, rows of W]
 Tensor input_gradient(RankContext& context, const Tensor& dy, const Weight& weight) {
   Tensor dx = context.activation(dy.rows(), weight.value.rows, MemoryTerm::Workspace);
@@ -67,7 +41,7 @@ Tensor input_gradient(RankContext& context, const Tensor& dy, const Weight& weig
 }
 
 void attend(RankContext& context, const Tensor& qkv, const Tensor& out, const Tensor& statistics) {
-  const QueryKeyValue parts = split(context, qkv);
+  const QueryKeyValue parts = query_key_value(context, qkv);
   context.run(kernels::AttentionForward{.shape = attention_shape(context),
                                         .q = parts.q,
                                         .k = parts.k,
@@ -79,35 +53,6 @@ void attend(RankContext& context, const Tensor& qkv, const Tensor& out, const Te
 Tensor statistics_of_attention(const RankContext& context, MemoryTerm term) {
   const kernels::AttentionShape shape = attention_shape(context);
   return context.tensor(1, shape.batch * shape.heads * shape.query_len, term);
-}
-
-kernels::Activation activation_kernel(planner::Activation activation) {
-  switch (activation) {
-    case planner::Activation::Relu:
-      return kernels::Activation::Relu;
-    case planner::Activation::SquaredRelu:
-      return kernels::Activation::SquaredRelu;
-    case planner::Activation::SwiGlu:
-      return kernels::Activation::Silu;
-    case planner::Activation::Gelu:
-    case planner::Activation::GeGlu:
-      break;
-  }
-  return kernels::Activation::GeluTanh;
-}
-
-Tensor activate(RankContext& context, const Tensor& up) {
-  const bool gated = context.model().gated();
-  const std::int64_t width = gated ? up.cols() / 2 : up.cols();
-  Tensor y = context.activation(up.rows(), width, MemoryTerm::Activations);
-  const kernels::Activation kind = activation_kernel(context.model().activation);
-  if (gated) {
-    context.run(kernels::GatedActivationForward{kind, columns(up.view(), 0, width),
-                                                columns(up.view(), width, width), y.view()});
-  } else {
-    context.run(kernels::ActivationForward{kind, up.view(), y.view()});
-  }
-  return y;
 }
 
 /// up <- the gradient of `up`, in place: nobody needs the values any more.
@@ -167,8 +112,8 @@ Tensor attention_backward(RankContext& context, const LayerParameters& p, int la
       saved.log_sum_exp = statistics_of_attention(context, MemoryTerm::Workspace);
       attend(context, saved.qkv, attended, saved.log_sum_exp);
     }
-    const QueryKeyValue in = split(context, saved.qkv);
-    const QueryKeyValue out = split(context, dqkv);
+    const QueryKeyValue in = query_key_value(context, saved.qkv);
+    const QueryKeyValue out = query_key_value(context, dqkv);
     context.run(kernels::AttentionBackward{.shape = attention_shape(context),
                                            .q = in.q,
                                            .k = in.k,
@@ -209,7 +154,7 @@ Tensor layer_forward(RankContext& context, const LayerParameters& p, int layer, 
   saved.normed1 = norm_forward(context, p.norm1, p.norm1_shift, input, saved.norm1);
   saved.qkv = product(context, gathered(context, saved.normed1), p.qkv, p.qkv_bias,
                       MemoryTerm::Activations);
-  const QueryKeyValue qkv = split(context, saved.qkv);
+  const QueryKeyValue qkv = query_key_value(context, saved.qkv);
   rotate(context, qkv.q, false);
   rotate(context, qkv.k, false);
   saved.attended = context.activation(context.tokens(), qkv.q.cols, MemoryTerm::Activations);

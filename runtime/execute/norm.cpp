@@ -2,7 +2,7 @@
 
 namespace meshplan::runtime {
 
-Tensor norm_forward(RankContext& context, const Weight& scale, const Weight& shift,
+Tensor norm_forward(ModelContext& context, const Weight& scale, const Weight& shift,
                     const Tensor& input, NormSaved& saved) {
   const Tensor y = context.activation(input.rows(), input.cols(), MemoryTerm::Activations);
   saved.input = input;
@@ -22,7 +22,7 @@ Tensor norm_forward(RankContext& context, const Weight& scale, const Weight& shi
   return y;
 }
 
-void norm_backward(RankContext& context, const Weight& scale, const Weight& shift,
+void norm_backward(ModelContext& context, const Weight& scale, const Weight& shift,
                    const NormSaved& saved, const Tensor& gradient) {
   if (context.model().normalization == planner::Normalization::RmsNorm) {
     context.run(kernels::RmsNormBackward{.x = saved.input.view(),

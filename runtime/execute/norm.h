@@ -1,6 +1,6 @@
 #pragma once
+#include "runtime/execute/model_context.h"
 #include "runtime/execute/parameters.h"
-#include "runtime/execute/rank_context.h"
 
 namespace meshplan::runtime {
 
@@ -10,10 +10,10 @@ struct NormSaved {
 };
 
 /// Layer norm or RMS norm, as the model says; [rows, hidden].
-Tensor norm_forward(RankContext& context, const Weight& scale, const Weight& shift,
+Tensor norm_forward(ModelContext& context, const Weight& scale, const Weight& shift,
                     const Tensor& input, NormSaved& saved);
 /// gradient <- that of the input, in place; parameter gradients add up.
-void norm_backward(RankContext& context, const Weight& scale, const Weight& shift,
+void norm_backward(ModelContext& context, const Weight& scale, const Weight& shift,
                    const NormSaved& saved, const Tensor& gradient);
 
 }  // namespace meshplan::runtime

@@ -61,8 +61,8 @@ class Plan {
     add(weight, rows, width, std::move(pieces));
   }
 
-  /// Allocates the segment and points every weight into it.
-  Segment place(Device& device, kernels::ElementType type, int buckets, int shards,
+  /// Allocates the segment and points every weight into it. Not `updated`: values alone.
+  Segment place(Device& device, kernels::ElementType type, int buckets, int shards, bool updated,
                 std::vector<Parameter>& parameters) {
     const std::int64_t grain = kAlignment * buckets * shards;
     const std::int64_t size = (end_ + grain - 1) / grain * grain;
@@ -70,26 +70,31 @@ class Plan {
     segment.buckets = buckets;
     segment.shards = shards;
     segment.values = Tensor(device, 1, size, MemoryTerm::Weights, type);
-    segment.gradients = Tensor(device, 1, size, MemoryTerm::Gradients);
-    segment.first_moment = Tensor(device, 1, size / shards, MemoryTerm::Optimizer);
-    segment.second_moment = Tensor(device, 1, size / shards, MemoryTerm::Optimizer);
-    if (type != kernels::ElementType::F32) {
-      segment.master = Tensor(device, 1, size / shards, MemoryTerm::Optimizer);
+    if (updated) {
+      segment.gradients = Tensor(device, 1, size, MemoryTerm::Gradients);
+      segment.first_moment = Tensor(device, 1, size / shards, MemoryTerm::Optimizer);
+      segment.second_moment = Tensor(device, 1, size / shards, MemoryTerm::Optimizer);
+      if (type != kernels::ElementType::F32) {
+        segment.master = Tensor(device, 1, size / shards, MemoryTerm::Optimizer);
+      }
     }
     for (const Tensor& zeroed :
          {segment.values, segment.gradients, segment.first_moment, segment.second_moment}) {
-      device.launch(kernels::Fill{zeroed.view(), 0.0F});
+      if (!zeroed.empty()) device.launch(kernels::Fill{zeroed.view(), 0.0F});
     }
     for (Stored& stored : stored_) {
-      const auto at = [&](const Tensor& flat) {
+      const auto at = [&](const Tensor& flat) -> kernels::TensorView {
+        if (flat.empty()) return {};
         const auto count = static_cast<std::size_t>(stored.rows * stored.cols);
         const Buffer part = flat.buffer().part(static_cast<std::size_t>(stored.offset), count);
-        return kernels::TensorView{part.data, stored.rows, stored.cols, stored.cols, part.type};
+        return {part.data, stored.rows, stored.cols, stored.cols, part.type};
       };
       *stored.weight = {at(segment.values), at(segment.gradients)};
       for (Stored::Piece& p : stored.pieces) {
-        p.parameter.part = {kernels::columns(stored.weight->value, p.first, p.cols),
-                            kernels::columns(stored.weight->gradient, p.first, p.cols)};
+        p.parameter.part.value = kernels::columns(stored.weight->value, p.first, p.cols);
+        if (updated) {
+          p.parameter.part.gradient = kernels::columns(stored.weight->gradient, p.first, p.cols);
+        }
         p.parameter.segment = segment_;
         parameters.push_back(std::move(p.parameter));
       }
@@ -195,33 +200,20 @@ void draw(const std::vector<Parameter>& parameters, std::uint64_t seed, Device& 
   }
 }
 
-}  // namespace
+/// How the parameters of a rank are stored.
+struct StateOptions {
+  kernels::ElementType type = kernels::ElementType::F32;
+  std::vector<int> buckets;  ///< by chunk of the model
+  int shards = 1;
+  bool updated = true;  ///< with gradients and moments
+};
 
-int ModelState::local(int chunk) const {
-  return static_cast<int>(std::lower_bound(chunks.begin(), chunks.end(), chunk) - chunks.begin());
-}
-
-HeadShare head_share(const planner::Transformer& model, int tp, int tp_rank) {
-  HeadShare share;
-  share.heads = model.heads / tp;
-  share.first_head = tp_rank * share.heads;
-  if (model.kv_heads >= tp) {
-    share.kv_heads = model.kv_heads / tp;
-    share.first_kv_head = tp_rank * share.kv_heads;
-  } else {
-    share.kv_heads = 1;
-    share.first_kv_head = tp_rank / (tp / model.kv_heads);
-  }
-  return share;
-}
-
-ModelState make_model_state(const Training& training, const Coordinates& here, Device& device) {
-  const planner::Transformer& model = training.model;
-  const planner::Layout& layout = training.layout;
+/// Allocates the parameters of a rank, not drawn yet.
+ModelState laid_out(const planner::Transformer& model, const planner::Layout& layout,
+                    const StateOptions& options, const Coordinates& here, Device& device) {
   const Share share{model, layout.tp, here.tp};
   const std::vector<int> split = planner::stage_split(layout, model);
   const int chunks = layout.chunks();
-  const int shards = layout.zero >= 1 ? layout.dp : 1;
 
   ModelState state;
   state.first_layer.resize(chunks, 0);
@@ -259,10 +251,8 @@ ModelState make_model_state(const Training& training, const Coordinates& here, D
                             share.end(model.vocab), Copies::None}});
       }
     }
-    const planner::ChunkFacts& facts = training.schedule.chunks.at(chunk);
-    state.segments.push_back(plan.place(device, element_type(training),
-                                        std::max(1, facts.gradient_buckets), shards,
-                                        state.parameters));
+    state.segments.push_back(plan.place(device, options.type, options.buckets.at(chunk),
+                                        options.shards, options.updated, state.parameters));
   }
   const bool holds_end =
       !state.chunks.empty() && (state.chunks.front() == 0 || state.chunks.back() == chunks - 1);
@@ -270,19 +260,62 @@ ModelState make_model_state(const Training& training, const Coordinates& here, D
     Plan plan(static_cast<int>(state.segments.size()));
     plan_table(plan, share, "token table", kTokenTable, state.embedding.tokens);
     state.segments.push_back(
-        plan.place(device, element_type(training), 1, shards, state.parameters));
+        plan.place(device, options.type, 1, options.shards, options.updated, state.parameters));
     state.segments.back().tied_table = true;
     state.head.classes = state.embedding.tokens;
   }
+  return state;
+}
+
+}  // namespace
+
+int ModelState::local(int chunk) const {
+  return static_cast<int>(std::lower_bound(chunks.begin(), chunks.end(), chunk) - chunks.begin());
+}
+
+HeadShare head_share(const planner::Transformer& model, int tp, int tp_rank) {
+  HeadShare share;
+  share.heads = model.heads / tp;
+  share.first_head = tp_rank * share.heads;
+  if (model.kv_heads >= tp) {
+    share.kv_heads = model.kv_heads / tp;
+    share.first_kv_head = tp_rank * share.kv_heads;
+  } else {
+    share.kv_heads = 1;
+    share.first_kv_head = tp_rank / (tp / model.kv_heads);
+  }
+  return share;
+}
+
+ModelState make_model_state(const Training& training, const Coordinates& here, Device& device) {
+  StateOptions options;
+  options.type = element_type(training);
+  options.shards = training.layout.zero >= 1 ? training.layout.dp : 1;
+  for (const planner::ChunkFacts& chunk : training.schedule.chunks) {
+    options.buckets.push_back(std::max(1, chunk.gradient_buckets));
+  }
+  ModelState state = laid_out(training.model, training.layout, options, here, device);
   draw(state.parameters, training.options.seed, device);
   for (const Segment& segment : state.segments) {
     if (segment.master.empty()) continue;
-    const int shard = shards > 1 ? here.dp : 0;
+    const int shard = options.shards > 1 ? here.dp : 0;
     for (int b = 0; b < segment.buckets; ++b) {
       device.launch(kernels::Copy{row_view(segment.shard(segment.values, b, shard)),
                                   row_view(segment.moments(segment.master, b))});
     }
   }
+  return state;
+}
+
+ModelState make_weights(const planner::Transformer& model, const planner::Layout& layout,
+                        kernels::ElementType type, std::uint64_t seed, const Coordinates& here,
+                        Device& device) {
+  StateOptions options;
+  options.type = type;
+  options.buckets.assign(static_cast<std::size_t>(layout.chunks()), 1);
+  options.updated = false;
+  ModelState state = laid_out(model, layout, options, here, device);
+  draw(state.parameters, seed, device);
   return state;
 }
 

@@ -120,4 +120,9 @@ constexpr std::int64_t part_begin(std::int64_t n, int parts, int part) { return 
 /// 0, masters as the values that operations read.
 ModelState make_model_state(const Training& training, const Coordinates& here, Device& device);
 
+/// The same values alone, to be read only: neither gradients nor moments.
+ModelState make_weights(const planner::Transformer& model, const planner::Layout& layout,
+                        kernels::ElementType type, std::uint64_t seed, const Coordinates& here,
+                        Device& device);
+
 }  // namespace meshplan::runtime

@@ -20,22 +20,23 @@ std::int64_t RankContext::first_row(int microbatch) const {
          seq_len();
 }
 
-Tensor gathered(RankContext& context, const Tensor& part) {
+Tensor gathered(ModelContext& context, const Tensor& part) {
   if (!context.sequence_parallel()) return part;
-  Tensor whole = context.activation(context.tokens(), part.cols(), MemoryTerm::Communication);
+  Tensor whole =
+      context.activation(context.layout().tp * part.rows(), part.cols(), MemoryTerm::Communication);
   Communicator& tp = *context.groups.tp;
   context.recorder.exposed(kTp, tp, [&] { tp.all_gather(part.buffer(), whole.buffer()); });
   return whole;
 }
 
-Tensor reduced(RankContext& context, Tensor partial, MemoryTerm term) {
+Tensor reduced(ModelContext& context, Tensor partial, MemoryTerm term) {
   if (context.layout().tp == 1) return partial;
   Communicator& tp = *context.groups.tp;
   if (!context.sequence_parallel()) {
     context.recorder.exposed(kTp, tp, [&] { tp.all_reduce(partial.buffer(), Reduction::Sum); });
     return partial;
   }
-  Tensor part = context.activation(context.local_tokens(), partial.cols(), term);
+  Tensor part = context.activation(partial.rows() / context.layout().tp, partial.cols(), term);
   context.recorder.exposed(kTp, tp, [&] { tp.reduce_scatter(partial.buffer(), part.buffer()); });
   return part;
 }

@@ -8,11 +8,11 @@ namespace meshplan::runtime {
 
 /// Before a column-parallel product and, backward, after a row-parallel one. Under sequence
 /// parallelism all rows [n, h] from the ranks' parts [n / t, h]; else `part` itself.
-Tensor gathered(RankContext& context, const Tensor& part);
+Tensor gathered(ModelContext& context, const Tensor& part);
 
 /// After a row-parallel product and, backward, before a column-parallel one: the sum of the ranks'
 /// `partial` [n, h]; under sequence parallelism this rank's rows of it. Without, in place.
-Tensor reduced(RankContext& context, Tensor partial, MemoryTerm term);
+Tensor reduced(ModelContext& context, Tensor partial, MemoryTerm term);
 
 /// y <- dropout(y + bias) + residual, in place; the same elements drop in every layout. `place`
 /// numbers the dropouts of one step.

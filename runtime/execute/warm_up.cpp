@@ -17,7 +17,7 @@ std::vector<CommunicatingPair> communicating_pairs(const planner::Schedule& sche
   return {pairs.begin(), pairs.end()};
 }
 
-void warm_up(RankContext& context) {
+void warm_up(ModelContext& context, const std::vector<CommunicatingPair>& pairs) {
   Device& device = context.device;
   if (!device.asynchronous()) return;
   const Tensor one = context.tensor(1, 16, MemoryTerm::Workspace);
@@ -30,7 +30,7 @@ void warm_up(RankContext& context) {
     device.wait();
   }
   const int here = groups.here.pp;
-  for (const CommunicatingPair& pair : communicating_pairs(context.training.schedule)) {
+  for (const CommunicatingPair& pair : pairs) {
     if (pair.from != here && pair.to != here) continue;
     Communicator& pp = pair.forward ? *groups.pp_forward : *groups.pp_backward;
     const bool sends = pair.from == here;

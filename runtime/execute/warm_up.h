@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "planner/schedule/schedule.h"
-#include "runtime/execute/rank_context.h"
+#include "runtime/execute/model_context.h"
 
 namespace meshplan::runtime {
 
@@ -17,9 +17,9 @@ struct CommunicatingPair {
 /// for every rank, so that going through it in order cannot deadlock.
 std::vector<CommunicatingPair> communicating_pairs(const planner::Schedule& schedule);
 
-/// Makes the first call of every group and every pair that the run will use: libraries connect
-/// ranks at their first call, which takes tens of milliseconds and must not meet the order of a
-/// pipeline. Collective; nothing to do where calls are done on return.
-void warm_up(RankContext& context);
+/// Makes the first call of every group and of `pairs`, those that the run will use: libraries
+/// connect ranks at their first call, which takes tens of milliseconds and must not meet the order
+/// of a pipeline. Collective; nothing to do where calls are done on return.
+void warm_up(ModelContext& context, const std::vector<CommunicatingPair>& pairs);
 
 }  // namespace meshplan::runtime

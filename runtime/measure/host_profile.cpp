@@ -40,6 +40,12 @@ planner::AttentionShape shape_of(const AttentionTime& time) {
   return {1, time.sequence, time.sequence, heads, heads, dim, dim, true};
 }
 
+planner::AttentionShape shape_of(const DecodeTime& time) {
+  const int dim = static_cast<int>(time.head_dim), kv_heads = static_cast<int>(time.kv_heads);
+  const int heads = kv_heads * static_cast<int>(time.group);
+  return {1, 1, time.keys, heads, kv_heads, dim, dim, true};
+}
+
 /// The facts, as far as they were reached.
 profiles::Device device_of(const Host& host, const HostTables& measured) {
   profiles::Device device;
@@ -56,6 +62,12 @@ profiles::Device device_of(const Host& host, const HostTables& measured) {
     if (row.tensor > device.l2_cache && reached.rate > device.memory_bandwidth.rate) {
       device.memory_bandwidth = reached;
     }
+  }
+  // Few rows stream their weights; a floor of the prices must not lie above what was measured.
+  for (const GemmTime& gemm : measured.gemm) {
+    const Bytes weights{4 * gemm.n * gemm.k - device.l2_cache.count};
+    const auto reached = weights / gemm.time;
+    if (reached.rate > device.memory_bandwidth.rate) device.memory_bandwidth = reached;
   }
   device.multiprocessors = 1;
   device.pcie_bandwidth = device.memory_bandwidth;
@@ -185,11 +197,37 @@ profiles::AttentionConstants attention_constants(const HostTables& measured,
   return c;
 }
 
+/// One core streams what one query needs and computes beside it: a roofline, and what was measured
+/// beyond it.
+profiles::DecodeConstants decode_constants(const HostTables& measured, DeviceProfile profile) {
+  profiles::DecodeConstants& c = profile.decode;
+  c = {};
+  c.launch = std::max(measured.call, kNothing);
+  c.block_overhead = c.split_overhead = kNothing;
+  c.memory_efficiency = 1;
+  // Measured cold, and no step finds it otherwise.
+  c.l2_share = 0.001;
+  c.block_bandwidth = kNoLimit;
+  std::vector<double> values;
+  for (const DecodeTime& t : measured.decode) {
+    values.push_back(std::log(t.time.count() /
+                              planner::decode_model_seconds(shape_of(t), DataType::Fp32, profile)));
+  }
+  const auto kv_heads = static_cast<double>(measured.decode.front().kv_heads);
+  c.residual = LogGrid({{1},
+                        {kv_heads},
+                        axis(measured.decode_lengths),
+                        axis(measured.decode_groups),
+                        axis(measured.head_dims)},
+                       std::move(values));
+  c.record.spread = 0.15;
+  return c;
+}
+
 }  // namespace
 
 DeviceProfile host_profile(const Host& host, const HostTables& measured, const std::string& date) {
   const profiles::Device device = device_of(host, measured);
-  // Decoding is not measured: the roofline of a CPU stands.
   DeviceProfile out = profiles::load_profile(device, profiles::DataFiles());
   out.device = device;
   out.name = device.id;
@@ -203,6 +241,7 @@ DeviceProfile host_profile(const Host& host, const HostTables& measured, const s
   out.memory_bound = memory_bound(device, measured);
   out.gemm = gemm_constants(measured, out);
   out.attention = attention_constants(measured, out);
+  out.decode = decode_constants(measured, out);
   return out;
 }
 

@@ -81,6 +81,7 @@ Seconds gemm_time(std::int64_t m, std::int64_t n, std::int64_t k, ColdMemory& me
   };
   const kernels::TensorView c = matrix_view(later, m, n);
   const Seconds forward = timed({.a = in(m, k), .b = in(k, n), .c = c});
+  if (m < kFewRows) return forward;
   const Seconds input_gradient = timed({.a = in(m, k), .b = in(n, k), .c = c, .transpose_b = true});
   const Seconds weight_gradient =
       timed({.a = in(k, m), .b = in(k, n), .c = c, .transpose_a = true, .accumulate = true});
@@ -110,6 +111,34 @@ AttentionTime attention_time(std::int64_t heads, std::int64_t sequence, std::int
         queue);
   });
   return time;
+}
+
+/// The cache is cold: between two steps of decoding the weights of all layers pass by.
+DecodeTime decode_time(std::int64_t keys, std::int64_t group, std::int64_t head_dim,
+                       ColdMemory& memory, kernels::cpu::Queue& queue) {
+  constexpr std::int64_t kKvHeads = 4;
+  const std::int64_t heads = kKvHeads * group;
+  std::vector<float> q = numbers(heads * head_dim), out = q,
+                     statistics(static_cast<std::size_t>(heads));
+  kernels::AttentionForward one;
+  one.shape = {.batch = 1,
+               .heads = heads,
+               .kv_heads = kKvHeads,
+               .head_dim = head_dim,
+               .query_len = 1,
+               .kv_len = keys,
+               .query_offset = keys - 1,
+               .scale = 1 / std::sqrt(static_cast<float>(head_dim))};
+  one.q = matrix_view(q.data(), 1, heads * head_dim);
+  one.out = matrix_view(out.data(), 1, heads * head_dim);
+  one.log_sum_exp = statistics;
+  const std::int64_t width = kKvHeads * head_dim;
+  const Seconds time = least_time([&] {
+    one.k = matrix_view(memory.take(keys * width), keys, width);
+    one.v = matrix_view(memory.take(keys * width), keys, width);
+    run(one, queue);
+  });
+  return {kKvHeads, keys, group, head_dim, time};
 }
 
 /// One layer's worth on [rows, width] tensors. The planner charges 44 of them: two norms forward
@@ -183,18 +212,21 @@ AllReduceTime all_reduce_time(std::int64_t elements) {
 ProfiledShapes profiled_shapes(Effort effort) {
   ProfiledShapes out;
   const bool full = effort == Effort::Full;
-  out.gemm_rows = full ? std::vector<std::int64_t>{24, 48, 96, 200, 400, 800, 1600}
-                       : std::vector<std::int64_t>{40, 160, 640};
+  out.gemm_rows = full ? std::vector<std::int64_t>{1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 200, 400, 800, 1600}
+                       : std::vector<std::int64_t>{1, 4, 16, 40, 160, 640};
   out.gemm_widths = full ? std::vector<std::int64_t>{40, 80, 160, 320, 640, 1280, 2560}
                          : std::vector<std::int64_t>{80, 320, 1280};
   out.gemm_held_out = {
       {64, 192, 192}, {192, 768, 192}, {192, 192, 768}, {300, 1000, 500}, {128, 512, 1536}};
   out.attention_lengths =
       full ? std::vector<std::int64_t>{24, 96, 384, 1536} : std::vector<std::int64_t>{48, 192, 768};
+  out.decode_lengths =
+      full ? std::vector<std::int64_t>{20, 80, 320, 1280} : std::vector<std::int64_t>{40, 640};
+  out.decode_groups = {1, 4};
   out.head_dims =
       full ? std::vector<std::int64_t>{16, 48, 96, 160} : std::vector<std::int64_t>{24, 96};
   out.elementwise_rows = {16, 64, 256, 1024};
-  out.all_reduce_elements = {5 << 8, 5 << 12, 5 << 16, 5 << 18};
+  out.all_reduce_elements = {5 << 4, 5 << 8, 5 << 12, 5 << 16, 5 << 18};
   return out;
 }
 
@@ -235,6 +267,16 @@ HostTables measure_host(Effort effort, const std::function<void(const std::strin
     for (const std::int64_t dim : out.head_dims) {
       progress("attention over " + std::to_string(length) + " tokens");
       out.attention.push_back(attention_time(4, length, dim, queue));
+    }
+  }
+  out.decode_lengths = shapes.decode_lengths;
+  out.decode_groups = shapes.decode_groups;
+  for (const std::int64_t keys : out.decode_lengths) {
+    progress("decoding over " + std::to_string(keys) + " tokens");
+    for (const std::int64_t group : out.decode_groups) {
+      for (const std::int64_t dim : out.head_dims) {
+        out.decode.push_back(decode_time(keys, group, dim, memory, queue));
+      }
     }
   }
   if (std::thread::hardware_concurrency() >= 2) {

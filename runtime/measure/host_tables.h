@@ -10,7 +10,7 @@
 namespace meshplan::runtime {
 
 /// C[m,n] = A[m,k] B[k,n]: mean of the three forms that a layer uses (forward, input gradient,
-/// accumulated weight gradient).
+/// accumulated weight gradient); of few rows, which only decoding has, the forward alone.
 struct GemmTime {
   std::int64_t m = 1, n = 1, k = 1;
   profiles::Seconds time{0};
@@ -20,6 +20,12 @@ struct GemmTime {
 struct AttentionTime {
   std::int64_t heads = 1, sequence = 1, head_dim = 1;
   profiles::Seconds forward{0}, backward{0};
+};
+
+/// One new query of each of `kv_heads * group` heads over the `keys` keys of one sequence.
+struct DecodeTime {
+  std::int64_t kv_heads = 1, keys = 1, group = 1, head_dim = 1;
+  profiles::Seconds time{0};
 };
 
 /// Everything but products of a GPT layer, both passes, on tensors of `tensor` bytes: norms,
@@ -39,16 +45,21 @@ struct AllReduceTime {
 /// What was measured on one core. Each time is the least of several, which is the one that other
 /// programs disturbed least.
 struct HostTables {
-  std::vector<std::int64_t> gemm_rows, gemm_widths;        ///< axes of `gemm`: m; n and k
-  std::vector<GemmTime> gemm;                              ///< k fastest, then n
-  std::vector<GemmTime> gemm_held_out;                     ///< between the nodes, to be judged by
-  std::vector<std::int64_t> attention_lengths, head_dims;  ///< axes of `attention`
-  std::vector<AttentionTime> attention;                    ///< head_dim fastest
-  std::vector<ElementwiseTime> elementwise;                ///< ascending
+  std::vector<std::int64_t> gemm_rows, gemm_widths;         ///< axes of `gemm`: m; n and k
+  std::vector<GemmTime> gemm;                               ///< k fastest, then n
+  std::vector<GemmTime> gemm_held_out;                      ///< between the nodes, to be judged by
+  std::vector<std::int64_t> attention_lengths, head_dims;   ///< axes of `attention`
+  std::vector<AttentionTime> attention;                     ///< head_dim fastest
+  std::vector<std::int64_t> decode_lengths, decode_groups;  ///< axes of `decode`, with head_dims
+  std::vector<DecodeTime> decode;                           ///< head_dim fastest, then group
+  std::vector<ElementwiseTime> elementwise;                 ///< ascending
   profiles::BytesPerSecond stream{};      ///< the fastest, of tensors far beyond all caches
   profiles::Seconds call{0};              ///< of the smallest operation
   std::vector<AllReduceTime> all_reduce;  ///< empty on a machine of one core
 };
+
+/// Rows of a product below which it can only be of decoding.
+inline constexpr std::int64_t kFewRows = 20;
 
 /// How much to measure: 15 seconds, or a minute.
 enum class Effort { Brief, Full };
@@ -58,8 +69,9 @@ enum class Effort { Brief, Full };
 struct ProfiledShapes {
   std::vector<std::int64_t> gemm_rows, gemm_widths;  ///< m; n and k: every combination
   std::vector<std::array<std::int64_t, 3>> gemm_held_out;
-  std::vector<std::int64_t> attention_lengths, head_dims;  ///< of four heads: every combination
-  std::vector<std::int64_t> elementwise_rows;              ///< of 640 columns
+  std::vector<std::int64_t> attention_lengths, head_dims;   ///< of four heads: every combination
+  std::vector<std::int64_t> decode_lengths, decode_groups;  ///< keys; heads to a key head, of four
+  std::vector<std::int64_t> elementwise_rows;               ///< of 640 columns
   std::vector<std::int64_t> all_reduce_elements;
 };
 ProfiledShapes profiled_shapes(Effort effort);

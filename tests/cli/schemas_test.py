@@ -20,7 +20,7 @@ except ImportError:
 SHIPPED = ["clusters", "collectives", "devices", "engines", "frameworks", "profiles", "rules"]
 # Fuzzers' seeds that are whole documents of a schema.
 SEEDS = ["baseline", "cluster", "device", "device_profile", "engine", "framework", "measurement", "nccl_constants", "plan",
-         "runs", "suite"]
+         "runs", "serving", "suite"]
 QUESTION = ["--model", "gpt2", "--cluster", "dgx-h100:1/2", "--seq-len", "1024",
             "--global-batch", "8"]
 SERVING = ["--inference", "--model", "llama-3.1-8b", "--cluster", "dgx-h100:1/2", "--prompt", "200",
@@ -56,6 +56,18 @@ def written_documents(binary):
         file = pathlib.Path(folder) / "plan.json"
         subprocess.run([binary, *commands["plan"], "--out", file], capture_output=True, check=True)
         yield "plan --out", json.loads(file.read_text())
+        model = pathlib.Path(folder) / "tiny.json"
+        model.write_text(json.dumps({"model_type": "gpt2", "n_layer": 2, "n_embd": 32, "n_head": 4,
+                                     "n_positions": 16, "vocab_size": 61}))
+        serving, served = pathlib.Path(folder) / "serving.json", pathlib.Path(folder) / "served.json"
+        subprocess.run([binary, "predict", "--inference", "--model", model, "--cluster", "localhost",
+                        "--dtype", "fp32", "--engine", "embedded", "--prompt", "6", "--output", "4",
+                        "--batch", "2", "--layout", "tp1,pp1,dp1", "--out", serving],
+                       capture_output=True, check=True)
+        run = subprocess.run([binary, "run", serving, "--steps", "2", "--json", "--out", served],
+                             capture_output=True, check=True)
+        yield "run of a serving plan --json", json.loads(run.stdout)
+        yield "run of a serving plan --out", json.loads(served.read_text())
 
 
 def main():

@@ -54,6 +54,17 @@ TEST(ServingMemory, WeightsInTheirFormats) {
   EXPECT_NEAR(gigabytes(DataType::Fp4), 42.7, 0.1);
 }
 
+TEST(ServingMemory, SinglePrecisionIsTwiceAsWideThroughout) {
+  const profiles::Engine engine = test::engine("embedded");
+  const auto of = [&](DataType type) {
+    return memory_of("llama-3.1-8b", "localhost", type, "tp1,pp2,dp1", engine)[0];
+  };
+  const ServingMemory half = of(DataType::Bf16), single = of(DataType::Fp32);
+  EXPECT_EQ(single.weights.count, 2 * half.weights.count);
+  EXPECT_EQ(single.cache_per_token.count, 2 * half.cache_per_token.count);
+  EXPECT_EQ(single.step.count, 2 * half.step.count);  // the first stage has no logits
+}
+
 TEST(ServingMemory, EnginesTakeTheirPartOfTheDevice) {
   // A device of 100 GB; weights W, a step S, a context of 1 GB.
   Problem problem =

@@ -78,6 +78,22 @@ TEST(StepTime, StagesDoNotHastenASingleRequest) {
   EXPECT_GT(staged.decode(1, 1000), whole.decode(1, 1000));
 }
 
+TEST(StepTime, AnIdlePipelineFillsBeforeItsFirstStepEnds) {
+  // A step of four micro-batches lasts four times the slowest stage, but the last of them leaves
+  // the fourth stage only three stages after it entered the first: 3 of 4 parts of the way, of
+  // stages that are not quite alike.
+  Priced four("llama-3.1-8b", "dgx-h100:1", DataType::Bf16, "tp1,pp4,dp1");
+  const StepTime t =
+      four.prices.time({.prompt_tokens = 4000, .prompt_pairs = 4 * 500'500, .prompts = 4});
+  const Seconds through = t.matrices + t.attention + t.communication;
+  EXPECT_GT(t.fill, 0.65 * through);
+  EXPECT_LT(t.fill, 0.80 * through);
+  // One token is one micro-batch, and one stage has nothing to fill.
+  EXPECT_EQ(four.prices.time({.decoding = 1, .cached = 1000}).fill, Seconds{0});
+  Priced one("llama-3.1-8b", "dgx-h100:1", DataType::Bf16, "tp1,pp1,dp1");
+  EXPECT_NEAR(one.prices.time({.decoding = 9, .cached = 1000}).fill.count(), 0, 1e-15);
+}
+
 TEST(StepTime, MoreWorkNeverTakesLess) {
   Priced h100("llama-3.1-8b", "dgx-h100:1", DataType::Bf16, "tp2,pp1,dp1", "vllm");
   EXPECT_TRUE(rc::check([&] {

@@ -8,9 +8,9 @@
 #include <stdexcept>
 #include <thread>
 
+#include "faulty_device.h"
 #include "profiles/input_error.h"
 #include "runtime/communicator/in_process.h"
-#include "runtime/device/cpu_device.h"
 #include "runtime/execute/run_on_threads.h"
 #include "tiny_training.h"
 
@@ -20,40 +20,6 @@ namespace {
 using profiles::Seconds;
 using testing::AllOf;
 using testing::HasSubstr;
-
-/// A CpuDevice that does something unpleasant at its n-th attention.
-class FaultyDevice final : public Device {
- public:
-  FaultyDevice(Communicator& world, int n, std::function<void()> fault)
-      : healthy_(world), left_(n), fault_(std::move(fault)) {}
-  [[nodiscard]] std::string description() const override { return healthy_.description(); }
-  void* allocate(profiles::Bytes size, MemoryTerm term, Queue first_user) override {
-    return healthy_.allocate(size, term, first_user);
-  }
-  void release(void* memory, profiles::Bytes size, MemoryTerm term) override {
-    healthy_.release(memory, size, term);
-  }
-  [[nodiscard]] MemoryCounter& memory() override { return healthy_.memory(); }
-  void launch(const kernels::Operation& operation) override {
-    if (std::holds_alternative<kernels::AttentionForward>(operation) && --left_ == 0) fault_();
-    healthy_.launch(operation);
-  }
-  void upload(std::span<const std::byte> host, void* memory) override {
-    healthy_.upload(host, memory);
-  }
-  void download(const void* memory, std::span<std::byte> host) override {
-    healthy_.download(memory, host);
-  }
-  void wait() override { healthy_.wait(); }
-  Moment record(Queue queue) override { return healthy_.record(queue); }
-  [[nodiscard]] Seconds at(Moment moment) const override { return healthy_.at(moment); }
-  [[nodiscard]] Communicator& world() override { return healthy_.world(); }
-
- private:
-  CpuDevice healthy_;
-  int left_;
-  std::function<void()> fault_;
-};
 
 std::string failure_of(const std::shared_ptr<const Training>& training, Seconds timeout,
                        bool take_turns, int faulty_rank, const std::function<void()>& fault) {

@@ -43,12 +43,12 @@ struct Drawing {
 
 class Pass {
  public:
-  Pass(const Training& training, const std::map<std::string, PlainMatrix>& parameters)
-      : model_(training.model), parameters_(parameters) {}
+  Pass(const Transformer& model, const std::map<std::string, PlainMatrix>& parameters)
+      : model_(model), parameters_(parameters) {}
 
-  /// Mean loss over the tokens of one sequence of `text`, one longer than what is seen.
-  double loss(const std::vector<std::int32_t>& text) const {
-    const int n = static_cast<int>(text.size()) - 1;
+  /// Logits after each token of `text`, [tokens, words].
+  PlainMatrix logits(const std::vector<std::int32_t>& text) const {
+    const int n = static_cast<int>(text.size());
     PlainMatrix x = zeros(n, model_.hidden);
     for (int i = 0; i < n; ++i) {
       for (int c = 0; c < model_.hidden; ++c) {
@@ -63,18 +63,26 @@ class Pass {
     }
     x = norm(x, "final norm");
     const PlainMatrix& classes = p(model_.tied_embeddings ? "token table" : "head");
-    double sum = 0;
+    PlainMatrix out = zeros(n, model_.vocab);
     for (int i = 0; i < n; ++i) {
-      std::vector<double> logits(model_.vocab);
       for (int v = 0; v < model_.vocab; ++v) {
-        for (int c = 0; c < model_.hidden; ++c) logits[v] += x.at(i, c) * classes.at(v, c);
-        if (has("head bias")) logits[v] += p("head bias").at(0, v);
+        for (int c = 0; c < model_.hidden; ++c) out.at(i, v) += x.at(i, c) * classes.at(v, c);
+        if (has("head bias")) out.at(i, v) += p("head bias").at(0, v);
       }
-      double total = 0;
-      for (const double logit : logits) total += std::exp(logit);
-      sum += std::log(total) - logits[text[i + 1]];
     }
-    return sum / n;
+    return out;
+  }
+
+  /// Mean loss over the tokens of one sequence of `text`, one longer than what is seen.
+  double loss(const std::vector<std::int32_t>& text) const {
+    const PlainMatrix all = logits({text.begin(), text.end() - 1});
+    double sum = 0;
+    for (int i = 0; i < all.rows; ++i) {
+      double total = 0;
+      for (int v = 0; v < all.cols; ++v) total += std::exp(all.at(i, v));
+      sum += std::log(total) - all.at(i, text[i + 1]);
+    }
+    return sum / all.rows;
   }
 
  private:
@@ -185,11 +193,14 @@ class Pass {
 }  // namespace
 
 std::map<std::string, PlainMatrix> plain_parameters(const Training& training) {
-  const Transformer& m = training.model;
+  return plain_parameters(training.model, training.options.seed);
+}
+
+std::map<std::string, PlainMatrix> plain_parameters(const Transformer& m, std::uint64_t seed) {
   constexpr double kStddev = 0.02;
   const double into_residual = kStddev / std::sqrt(2.0 * m.layers);
   const bool shifted = m.normalization == planner::Normalization::LayerNorm;
-  Drawing d{{}, training.options.seed};
+  Drawing d{{}, seed};
   d.drawn("token table", 0, m.vocab, m.hidden, kStddev);
   if (m.position == planner::PositionKind::Learned) {
     d.drawn("positions", 1, m.learned_positions, m.hidden, kStddev);
@@ -222,8 +233,15 @@ std::map<std::string, PlainMatrix> plain_parameters(const Training& training) {
   return std::move(d.all);
 }
 
+std::vector<double> plain_logits(const Transformer& model,
+                                 const std::map<std::string, PlainMatrix>& parameters,
+                                 const std::vector<std::int32_t>& text) {
+  const PlainMatrix all = Pass(model, parameters).logits(text);
+  return {all.values.end() - all.cols, all.values.end()};
+}
+
 double plain_loss(const Training& training, const std::map<std::string, PlainMatrix>& parameters) {
-  const Pass pass(training, parameters);
+  const Pass pass(training.model, parameters);
   double sum = 0;
   const planner::Workload& workload = training.workload;
   for (int s = 0; s < workload.global_batch; ++s) {

@@ -19,9 +19,16 @@ struct PlainMatrix {
 
 /// The whole model by parameter name, with the values that the executor draws from `seed`.
 std::map<std::string, PlainMatrix> plain_parameters(const Training& training);
+std::map<std::string, PlainMatrix> plain_parameters(const planner::Transformer& model,
+                                                    std::uint64_t seed);
 
 /// The oracle: mean loss of the global batch in double precision, written as the formulas stand,
 /// with nothing of the executor or the kernels but their random numbers and the text.
 double plain_loss(const Training& training, const std::map<std::string, PlainMatrix>& parameters);
+
+/// The same for serving: logits of the token after `text`, computed from the whole of it.
+std::vector<double> plain_logits(const planner::Transformer& model,
+                                 const std::map<std::string, PlainMatrix>& parameters,
+                                 const std::vector<std::int32_t>& text);
 
 }  // namespace meshplan::runtime

@@ -43,6 +43,17 @@ HostTables tables() {
       out.attention.push_back({4, length, dim, Seconds{flops / 5e9}, Seconds{2.5 * flops / 4e9}});
     }
   }
+  out.decode_lengths = {64, 512};
+  out.decode_groups = {1, 4};
+  for (const std::int64_t keys : out.decode_lengths) {
+    for (const std::int64_t group : out.decode_groups) {
+      for (const std::int64_t dim : out.head_dims) {
+        const double bytes = 2.0 * 4 * 4 * static_cast<double>(keys * dim);
+        const double slow = group > 1 ? 1e9 : 3e9;
+        out.decode.push_back({4, keys, group, dim, Seconds{bytes / slow}});
+      }
+    }
+  }
   out.elementwise = {{Bytes{40'000}, Bytes{44 * 40'000}, Seconds{44 * 40'000 / 16e9}},
                      {Bytes{4'000'000}, Bytes{44 * 4'000'000}, Seconds{44 * 4e6 / 6e9}}};
   out.stream = BytesPerSecond{8e9};
@@ -75,6 +86,23 @@ TEST(HostProfile, GivesEveryMeasuredProductBack) {
   for (const GemmTime& t : measured.gemm) {
     const auto predicted = planner::gemm_time({t.m, t.n, t.k}, DataType::Fp32, profile).time;
     EXPECT_NEAR(predicted / t.time, 1, 1e-6) << t.m << " " << t.n << " " << t.k;
+  }
+}
+
+TEST(HostProfile, GivesDecodingBack) {
+  const HostTables measured = tables();
+  const profiles::DeviceProfile profile = host_profile(host(), measured, "2025-01-31");
+  for (const DecodeTime& t : measured.decode) {
+    const int dim = static_cast<int>(t.head_dim), group = static_cast<int>(t.group);
+    const auto at = [&](std::int64_t batch) {
+      const planner::AttentionShape shape{batch, 1, t.keys, 4 * group, 4, dim, dim, true};
+      return attention_time(shape, planner::AttentionPass::Forward, planner::AttentionKernel::Flash,
+                            DataType::Fp32, profile)
+          .time;
+    };
+    EXPECT_NEAR(at(1) / t.time, 1, 1e-6) << t.keys << " " << t.group << " " << t.head_dim;
+    // Sequences follow each other on one core; what they share in its cache is little.
+    EXPECT_NEAR(at(8) / t.time, 8, 0.8) << t.keys << " " << t.group << " " << t.head_dim;
   }
 }
 
