@@ -64,8 +64,8 @@ void convert_clocks(DeviceProfile& profile, const DeviceClocks& own, const Devic
   DecodeConstants& decode = profile.decode;
   for (Seconds* latency :
        {&gemm.launch, &gemm.vector_launch, &gemm.tile_overhead, &gemm.area_overhead,
-        &gemm.split_overhead, &attention.launch, &attention.block_overhead, &attention.narrow_token,
-        &attention.wide_token, &decode.launch, &decode.block_overhead, &decode.split_overhead,
+        &gemm.split_overhead, &attention.launch, &attention.block_overhead, &attention.token,
+        &decode.launch, &decode.block_overhead, &decode.split_overhead,
         &profile.memory_bound.launch}) {
     *latency *= kin.maximum / own.maximum;
   }
