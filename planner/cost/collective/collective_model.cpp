@@ -16,6 +16,11 @@ constexpr Collective kModelled[] = {Collective::AllReduce, Collective::AllGather
                                     Collective::ReduceScatter, Collective::Broadcast};
 constexpr std::size_t index(Collective operation) { return static_cast<std::size_t>(operation); }
 
+/// NCCL models a reduction to one rank as a broadcast backwards: one chain through all ranks.
+constexpr Collective as_modelled(Collective operation) {
+  return operation == Collective::Reduce ? Collective::Broadcast : operation;
+}
+
 /// Part of its PCIe links that the group gets on a node without NVLink.
 double pcie_share(const GroupShape& shape, const Cluster& cluster, const PcieReach& reach) {
   if (cluster.intra_kind != IntraNodeKind::Pcie) return 1;
@@ -174,8 +179,9 @@ const CollectiveModel::Curve& CollectiveModel::exchange_curve(Collective operati
   return small.at(bytes) <= large.at(bytes) ? small : large;
 }
 
-Seconds CollectiveModel::time(Collective operation, Bytes bytes) const {
+Seconds CollectiveModel::time(Collective asked, Bytes bytes) const {
   if (ranks_ < 2) return Seconds{0};
+  const Collective operation = as_modelled(asked);
   const double size = static_cast<double>(bytes.count);
   if (index(operation) >= chosen_.size()) {
     return Seconds{exchange_curve(operation, size).at(size)};
@@ -185,11 +191,12 @@ Seconds CollectiveModel::time(Collective operation, Bytes bytes) const {
   return Seconds{std::max(piece.least, chosen.curves[piece.curve].at(size))};
 }
 
-Estimate CollectiveModel::estimate(Collective operation, Bytes bytes) const {
-  return {time(operation, bytes), ranks_ < 2 ? 0 : spread_, provenance_};
+Estimate CollectiveModel::estimate(Collective asked, Bytes bytes) const {
+  return {time(asked, bytes), ranks_ < 2 ? 0 : spread_, provenance_};
 }
 
-CollectiveChoice CollectiveModel::explain(Collective operation, Bytes bytes) const {
+CollectiveChoice CollectiveModel::explain(Collective asked, Bytes bytes) const {
+  const Collective operation = as_modelled(asked);
   CollectiveChoice out;
   out.time = time(operation, bytes);
   if (ranks_ < 2) return out;
