@@ -65,7 +65,7 @@ CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster
   const double share = pcie_share(shape, cluster, profile.pcie_reach);
   const double extra_hop = network != nullptr ? extra_hop_latency(cluster) : 0;
   for (const Collective operation : kModelled) {
-    price(operation, nccl, network, share, extra_hop, fabric, profile);
+    price(operation, nccl, shape, network, share, extra_hop, fabric, profile);
   }
   price_exchanges(link_rates(shape, cluster, nccl_constants_of(profile, cluster)), shape, cluster,
                   network, share, extra_hop, fabric, profile);
@@ -74,7 +74,7 @@ CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster
   provenance_ = like_measured ? Provenance::Interpolated : Provenance::Extrapolated;
 }
 
-void CollectiveModel::price(Collective operation, const NcclModel& nccl,
+void CollectiveModel::price(Collective operation, const NcclModel& nccl, const GroupShape& shape,
                             const NetworkOverhead* network, double link_share, double extra_hop,
                             const FabricOverhead& fabric, const CollectiveProfile& profile) {
   Chosen& chosen = chosen_[index(operation)];
@@ -93,8 +93,9 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl,
     curve.seconds_per_byte = one.physical_seconds_per_byte / link_share;
     if (in_switch) {
       curve.latency += one.hop_count * one.hop + profile.nvls_call;
-      curve.seconds_per_byte /= efficiency;
-      curve.fill = profile.nvls_fill;
+      // NCCL's own figure of what a switch reaches is measured: nothing to take off it again.
+      if (network != nullptr) curve.seconds_per_byte /= efficiency;
+      curve.fill = profile.nvls_fill * shape.ranks_per_node / 8;
     } else if (ll) {
       curve.latency += one.hop_count * std::max(fabric.ll_hop_scale * one.hop, one.hop_floor);
       curve.seconds_per_byte *= (1 + profile.ll_own_piece / one.steps) / fabric.ll_speed;

@@ -61,9 +61,9 @@ class CollectiveModel {
   };
 
   [[nodiscard]] static int octave_of(std::int64_t bytes);
-  void price(Collective operation, const NcclModel& nccl, const NetworkOverhead* network,
-             double link_share, double extra_hop, const FabricOverhead& fabric,
-             const CollectiveProfile& profile);
+  void price(Collective operation, const NcclModel& nccl, const GroupShape& shape,
+             const NetworkOverhead* network, double link_share, double extra_hop,
+             const FabricOverhead& fabric, const CollectiveProfile& profile);
   void price_exchanges(const LinkRates& rates, const GroupShape& shape,
                        const profiles::Cluster& cluster, const NetworkOverhead* network,
                        double link_share, double extra_hop, const FabricOverhead& fabric,
