@@ -39,6 +39,7 @@ double bus_factor(Collective operation, int ranks) {
     case Collective::AllToAll:
       return (n - 1) / n;
     case Collective::Broadcast:
+    case Collective::Reduce:
     case Collective::SendReceive:
       return 1;
   }
@@ -85,7 +86,9 @@ std::string collective_answer(const CollectiveQuestion& question, const profiles
                           {"seconds_low", estimate.time.count() / factor},
                           {"seconds_high", estimate.time.count() * factor},
                           {"algorithm_bytes_per_second", algorithm.rate},
-                          {"bus_bytes_per_second", bus.rate}}
+                          {"bus_bytes_per_second", bus.rate},
+                          {"bus_bytes_per_second_low", bus.rate / factor},
+                          {"bus_bytes_per_second_high", bus.rate * factor}}
                .dump(1) +
            "\n";
   }
@@ -96,7 +99,8 @@ std::string collective_answer(const CollectiveQuestion& question, const profiles
                      choice.protocol);
   out += fmt::format("time           {} ({} to {} with 80%)\n", human(estimate.time),
                      human(estimate.time / factor), human(estimate.time * factor));
-  out += fmt::format("algbw          {}\nbusbw          {}\n", human(algorithm), human(bus));
+  out += fmt::format("algbw          {}\nbusbw          {} ({} to {})\n", human(algorithm),
+                     human(bus), human(bus / factor), human(bus * factor));
   return out;
 }
 

@@ -32,7 +32,7 @@ struct Options {
   std::vector<std::string> files;
   std::string max_error, profiles, clusters;
   planner::Half half = planner::Half::Both;
-  bool as_json = false;
+  bool unseen = false, as_json = false;
 };
 
 std::string percent(double fraction) { return fmt::format("{:.1f}%", 100 * fraction); }
@@ -259,15 +259,9 @@ int run(const Options& options) {
     auto more = planner::read_runs(profiles::JsonNode::read_file(file), files);
     std::move(more.begin(), more.end(), std::back_inserter(runs));
   }
-  if (options.half != planner::Half::Both) {
-    if (!tables.empty()) {
-      throw profiles::InputError("--half", "runs files only", "the table " + tables.front());
-    }
-    std::erase_if(runs, [&](const planner::RecordedRun& run) {
-      const bool fitted = planner::is_fitted(run.source, run.model_name);
-      return fitted != (options.half == planner::Half::Fitted);
-    });
-  }
+  std::erase_if(runs, [&](const planner::RecordedRun& run) {
+    return !planner::holds(options.half, planner::is_fitted(run.source, run.model_name));
+  });
   json document;
   std::string text;
   double worst_mean = 0;
@@ -300,8 +294,8 @@ int run(const Options& options) {
     worst_mean = std::max(worst_mean, worst_mean_error(report));
   }
   if (!tables.empty()) {
-    const planner::TablesReport report =
-        planner::evaluate_tables(tables, clusters_from(options.clusters, files), files);
+    const planner::TablesReport report = planner::evaluate_tables(
+        tables, {options.half, options.unseen}, clusters_from(options.clusters, files), files);
     // Tables alone answer under the same keys as runs; beside runs they have a section of their
     // own.
     if (document.is_null()) {
@@ -336,10 +330,12 @@ void add_evaluate(CLI::App& app, Action& action) {
       ->type_name("10%");
   command
       ->add_option("--half", options->half,
-                   "only the runs that constants may be fitted on, or those held out")
+                   "only what constants may be fitted on, or what is held out")
       ->transform(CLI::CheckedTransformer(std::map<std::string, planner::Half>{
           {"fitted", planner::Half::Fitted}, {"held", planner::Half::Held}}))
       ->type_name("fitted|held");
+  command->add_flag("--unseen", options->unseen,
+                    "tables of GEMMs and attention as on a device that nobody measured");
   command->add_option("--clusters", options->clusters, "clusters that tables of collectives name")
       ->type_name("FILE");
   command->add_option("--profiles", options->profiles, "directory with profiles of your own")

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "profiles/device_clocks.h"
 #include "profiles/input_error.h"
 #include "profiles/nearest_name.h"
 
@@ -63,8 +64,9 @@ Device read_device(const JsonNode& node) {
   node.refuse_unknown_keys(
       {"schema", "id", "architecture", "compute_capability", "peak_flops_per_second",
        "memory_bytes", "memory_bandwidth_bytes_per_second", "l2_cache_bytes", "multiprocessors",
-       "nvlinks", "nvlink_bytes_per_second", "pcie_bytes_per_second", "usual_cluster",
-       "dollars_per_hour", "source"});
+       "peak_clock_hertz", "maximum_clock_hertz", "nvlinks", "nvlink_bytes_per_second",
+       "pcie_bytes_per_second", "usual_cluster", "dollars_per_hour", "source"});
+  read_clocks(node);  // used by borrowed_profile() only, but wrong wherever it stands
   constexpr std::int64_t kMostBytes = std::int64_t{1} << 50;
   Device device;
   device.id = node.at("id").string();

@@ -74,9 +74,9 @@ struct AttentionConstants {
   double quantisation = 0.5;         ///< as in GemmConstants, over tiles of queries
   double block_rate = 1;  ///< speed of the longest tile alone, × its share of the device's speed
   double memory_efficiency = 0.85;  ///< of the data sheet's bandwidth
-  /// Work on each token before the scores (rotation, writing the cache), besides its bytes: with
-  /// less than 1 KiB of keys per token, and with more.
-  Seconds narrow_token{1e-9}, wide_token{2e-9};
+  /// Work on a token of 1 KiB of keys or more before the scores (rotation, writing the cache),
+  /// besides its bytes; with fewer keys in proportion.
+  Seconds token{2e-9};
   double overlap = 3;  ///< p, as in GemmConstants, of throughput and the longest tile
   std::vector<HeadDimEfficiency> head_dims;  ///< ascending
   LogGrid residual;  ///< over batch × heads, query length, heads per kv head, head dimension

@@ -162,8 +162,7 @@ Json attention_json(const AttentionConstants& c) {
               {"quantisation", c.quantisation},
               {"block_rate", c.block_rate},
               {"memory_efficiency", c.memory_efficiency},
-              {"narrow_token_seconds", c.narrow_token.count()},
-              {"wide_token_seconds", c.wide_token.count()},
+              {"token_seconds", c.token.count()},
               {"overlap", c.overlap},
               {"efficiency", std::move(dims)},
               {"record", record_json(c.record)}};
@@ -174,8 +173,8 @@ Json attention_json(const AttentionConstants& c) {
 AttentionConstants read_attention(const JsonNode& node) {
   node.refuse_unknown_keys({"launch_seconds", "block_overhead_seconds", "backward_efficiency",
                             "query_tile", "quantisation", "block_rate", "memory_efficiency",
-                            "overlap", "narrow_token_seconds", "wide_token_seconds", "efficiency",
-                            "record", "residual"});
+                            "overlap", "token_seconds", "narrow_token_seconds",
+                            "wide_token_seconds", "efficiency", "record", "residual"});
   AttentionConstants c;
   c.launch = read_seconds(node.at("launch_seconds"));
   c.block_overhead = read_seconds(node.at("block_overhead_seconds"));
@@ -184,8 +183,9 @@ AttentionConstants read_attention(const JsonNode& node) {
   c.quantisation = read_quantisation(node.at("quantisation"));
   c.block_rate = node.at("block_rate").positive_number();
   c.memory_efficiency = read_share(node.at("memory_efficiency"));
-  c.narrow_token = read_seconds(node.at("narrow_token_seconds"));
-  c.wide_token = read_seconds(node.at("wide_token_seconds"));
+  // Files of before December 2026 have a constant for narrow and one for wide keys.
+  const auto token = node.find_value("token_seconds");
+  c.token = read_seconds(token ? *token : node.at("wide_token_seconds"));
   c.overlap = read_overlap(node.at("overlap"));
   const JsonNode dims = node.at("efficiency");
   for (const JsonNode& e : dims.elements()) {

@@ -12,7 +12,9 @@
 #include "planner/cost/collective/collective_table.h"
 #include "planner/cost/compute/attention.h"
 #include "planner/cost/compute/gemm.h"
+#include "planner/fit/split.h"
 #include "planner/fit/tables.h"
+#include "profiles/borrowed_profile.h"
 #include "profiles/cluster_load.h"
 #include "profiles/csv.h"
 #include "profiles/device_json.h"
@@ -28,8 +30,9 @@ using profiles::Seconds;
 
 class Evaluation {
  public:
-  Evaluation(const profiles::ClusterTable& clusters, const DataFiles& files)
-      : clusters_(clusters), files_(files) {}
+  Evaluation(const TablesQuestion& question, const profiles::ClusterTable& clusters,
+             const DataFiles& files)
+      : question_(question), clusters_(clusters), files_(files) {}
 
   void add(const std::string& path) {
     const profiles::CsvTable table = profiles::CsvTable::read_file(path, {"seconds"});
@@ -82,6 +85,7 @@ class Evaluation {
 
   void add_collectives(const std::string& path) {
     for (const MeasuredCollective& row : read_collective_table(path)) {
+      if (!holds(question_.half, is_fitted(row))) continue;
       ++rows_;
       const profiles::Cluster* on = cluster(row.cluster);
       if (on == nullptr) {
@@ -106,27 +110,38 @@ class Evaluation {
       throw InputError(path, "a name like gemm_<device>.csv", "'" + stem + "'");
     }
     const profiles::Device device = profiles::load_device(stem.substr(underscore + 1), files_);
-    const profiles::DeviceProfile profile = profiles::load_profile(device, files_);
+    const profiles::DeviceProfile profile = profile_of(device, path);
     const Tables tables = read_tables({path});
     for (const GemmMeasurement& row : tables.gemm) {
-      ++rows_;
       const GemmShape& s = row.shape;
-      compare(device.id + " gemm", fmt::format("{} m {} n {} k {}", device.id, s.m, s.n, s.k),
+      if (!holds(question_.half, is_fitted({s.n, s.k}))) continue;
+      ++rows_;
+      compare(profile.name + " gemm", fmt::format("{} m {} n {} k {}", device.id, s.m, s.n, s.k),
               gemm_time(s, row.type, profile, Clocks::Locked).time, Seconds{row.seconds});
     }
     for (const AttentionMeasurement& row : tables.attention) {
-      ++rows_;
       const AttentionShape& s = row.shape;
+      if (!holds(question_.half, is_fitted({s.heads, s.kv_heads, s.head_dim}))) continue;
+      ++rows_;
       const char* phase = row.decode() ? "decode" : "prefill";
       const Estimate price = attention_time(s, AttentionPass::Forward, AttentionKernel::Flash,
                                             row.type, profile, Clocks::Locked);
-      compare(fmt::format("{} {}", device.id, phase),
+      compare(fmt::format("{} {}", profile.name, phase),
               fmt::format("{} {} batch {} query {} kv {} heads {}/{} dim {}", device.id, phase,
                           s.batch, s.query_len, s.kv_len, s.heads, s.kv_heads, s.head_dim),
               price.time, Seconds{row.seconds});
     }
   }
 
+  [[nodiscard]] profiles::DeviceProfile profile_of(const profiles::Device& device,
+                                                   const std::string& path) const {
+    if (!question_.unseen) return profiles::load_profile(device, files_);
+    auto borrowed = profiles::borrowed_profile(device, files_);
+    if (!borrowed) throw InputError(path, "a device with measured kin", "'" + device.id + "'");
+    return *std::move(borrowed);
+  }
+
+  const TablesQuestion& question_;
   const profiles::ClusterTable& clusters_;
   const DataFiles& files_;
   int rows_ = 0;
@@ -139,9 +154,9 @@ class Evaluation {
 
 }  // namespace
 
-TablesReport evaluate_tables(const std::vector<std::string>& paths,
+TablesReport evaluate_tables(const std::vector<std::string>& paths, const TablesQuestion& question,
                              const profiles::ClusterTable& clusters, const DataFiles& files) {
-  Evaluation evaluation(clusters, files);
+  Evaluation evaluation(question, clusters, files);
   for (const std::string& path : paths) evaluation.add(path);
   return evaluation.report();
 }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "planner/evaluate/split.h"
 #include "planner/evaluate/statistics.h"
 #include "profiles/cluster_json.h"
 #include "profiles/data_files.h"
@@ -30,11 +31,20 @@ struct TablesReport {
   std::map<std::string, int> unpredictable;
 };
 
-/// Prices every row of tables of collectives, GEMMs and attention (DESIGN.md section 6) and
+/// Which rows are priced, and on whose constants.
+struct TablesQuestion {
+  Half half = Half::Both;
+  /// GEMMs and attention as on a device that nobody measured: on the constants of its nearest kin,
+  /// not on its own (profiles/borrowed_profile.h).
+  bool unseen = false;
+};
+
+/// Prices the rows of tables of collectives, GEMMs and attention (DESIGN.md section 6) and
 /// compares. What a table holds is seen from its columns: "op" collectives, "phase" attention, else
 /// GEMMs; the device of the latter two from the file's name, gemm_<device>.csv. `clusters` are
 /// found before presets. GEMMs and attention are priced at locked clocks, as such tables are taken.
-TablesReport evaluate_tables(const std::vector<std::string>& paths,
+/// Halves: planner/fit/split.h of kernels, split.h of collectives.
+TablesReport evaluate_tables(const std::vector<std::string>& paths, const TablesQuestion& question,
                              const profiles::ClusterTable& clusters,
                              const profiles::DataFiles& files);
 

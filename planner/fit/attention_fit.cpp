@@ -118,14 +118,11 @@ AttentionConstants fit_attention(const profiles::Device& device, const Rows& row
     c = {};
     c.query_tile = query_tile;
     for (const double dim : head_dims(chosen)) c.head_dims.push_back({static_cast<int>(dim), 0.6});
-    std::vector<Parameter> free = {seconds_parameter(c.launch, 1e-6, 5e-5),
-                                   seconds_parameter(c.block_overhead, 1e-8, 1e-4),
-                                   parameter(c.quantisation, 0.05, 1),
-                                   parameter(c.block_rate, 0.2, 5),
-                                   parameter(c.memory_efficiency, 0.2, 2),
-                                   parameter(c.overlap, 1, 12),
-                                   seconds_parameter(c.narrow_token, 1e-12, 1e-6),
-                                   seconds_parameter(c.wide_token, 1e-12, 1e-6)};
+    std::vector<Parameter> free = {
+        seconds_parameter(c.launch, 1e-6, 5e-5), seconds_parameter(c.block_overhead, 1e-8, 1e-4),
+        parameter(c.quantisation, 0.05, 1),      parameter(c.block_rate, 0.2, 5),
+        parameter(c.memory_efficiency, 0.2, 2),  parameter(c.overlap, 1, 12),
+        seconds_parameter(c.token, 1e-12, 1e-6)};
     for (profiles::HeadDimEfficiency& e : c.head_dims) {
       free.push_back(parameter(e.forward, 0.05, 1));
     }
@@ -183,7 +180,7 @@ DecodeConstants fit_decode(const profiles::Device& device, const Rows& rows) {
   }
   c = best;
   const std::vector<std::vector<double>> axes = {
-      {1, 4, 16, 64, 256, 2048},
+      {1, 4, 16, 64, 256, 512, 1024, 2048},
       {1, 2, 8},
       {2, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 131072},
       {1, 2, 8, 32},

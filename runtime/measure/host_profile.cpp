@@ -162,7 +162,7 @@ profiles::AttentionConstants attention_constants(const HostTables& measured,
   profiles::AttentionConstants& c = profile.attention;
   c = {};
   c.launch = std::max(measured.call, kNothing);
-  c.block_overhead = c.narrow_token = c.wide_token = kNothing;
+  c.block_overhead = c.token = kNothing;
   c.query_tile = 32;
   c.quantisation = 0;
   c.block_rate = kNoLimit;

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "profiles/borrowed_profile.h"
 #include "profiles/device_json.h"
 #include "profiles/device_profile_json.h"
 #include "profiles/input_error.h"
@@ -98,6 +99,38 @@ TEST(LoadProfile, OthersBorrowFromTheirNearestKinAndSaySo) {
   EXPECT_EQ(profile_of("b300").name, "b300-sxm-288gb from b200-sxm-180gb");
   EXPECT_EQ(profile_of("l4").name, "l4-24gb from l40s-48gb");
   EXPECT_EQ(profile_of("a40").name, "a40-48gb from l40s-48gb");
+}
+
+TEST(BorrowedProfile, IsNeverTheDevicesOwn) {
+  const DataFiles files;
+  const auto unseen = [&](const char* id) {
+    const auto profile = borrowed_profile(load_device(id, files), files);
+    EXPECT_FALSE(profile->fitted);
+    return profile->name;
+  };
+  EXPECT_EQ(unseen("h200"), "h200-sxm-141gb from h100-sxm-80gb");
+  EXPECT_EQ(unseen("b200"), "b200-sxm-180gb from h200-sxm-141gb");
+  EXPECT_EQ(unseen("a100"), "a100-sxm-80gb from h100-sxm-80gb");
+  EXPECT_EQ(unseen("l40s"), "l40s-48gb from a100-sxm-80gb");
+}
+
+TEST(BorrowedProfile, TakesEfficienciesAndLatenciesToItsOwnClocks) {
+  // B200's tables were taken at 1.965 GHz, its peak is stated at 1.856; GB200's 2.062 and 2.008.
+  const DeviceProfile kin = profile_of("b200"), own = profile_of("gb200");
+  const double headroom = (2.062 / 2.008) / (1.965 / 1.856), slower = 1.965 / 2.062;
+  EXPECT_NEAR(own.gemm.tiles[0].efficiency, headroom * kin.gemm.tiles[0].efficiency, 1e-9);
+  EXPECT_NEAR(own.attention.head_dims[0].forward, headroom * kin.attention.head_dims[0].forward,
+              1e-9);
+  EXPECT_NEAR(own.gemm.launch / kin.gemm.launch, slower, 1e-9);
+  EXPECT_NEAR(own.decode.launch / kin.decode.launch, slower, 1e-9);
+  EXPECT_EQ(own.gemm.memory_efficiency, kin.gemm.memory_efficiency);
+  EXPECT_EQ(own.gemm.residual, kin.gemm.residual);
+}
+
+TEST(BorrowedProfile, TakesThemAsTheyAreWhereClocksAreNotPublished) {
+  const DeviceProfile kin = profile_of("b200"), own = profile_of("gb300");
+  EXPECT_EQ(own.gemm.tiles, kin.gemm.tiles);
+  EXPECT_EQ(own.gemm.launch, kin.gemm.launch);
 }
 
 TEST(LoadProfile, KinOfAnotherGenerationWidensTheSpreadMore) {

@@ -16,6 +16,11 @@ constexpr Collective kModelled[] = {Collective::AllReduce, Collective::AllGather
                                     Collective::ReduceScatter, Collective::Broadcast};
 constexpr std::size_t index(Collective operation) { return static_cast<std::size_t>(operation); }
 
+/// NCCL models a reduction to one rank as a broadcast backwards: one chain through all ranks.
+constexpr Collective as_modelled(Collective operation) {
+  return operation == Collective::Reduce ? Collective::Broadcast : operation;
+}
+
 /// Part of its PCIe links that the group gets on a node without NVLink.
 double pcie_share(const GroupShape& shape, const Cluster& cluster, const PcieReach& reach) {
   if (cluster.intra_kind != IntraNodeKind::Pcie) return 1;
@@ -60,7 +65,7 @@ CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster
   const double share = pcie_share(shape, cluster, profile.pcie_reach);
   const double extra_hop = network != nullptr ? extra_hop_latency(cluster) : 0;
   for (const Collective operation : kModelled) {
-    price(operation, nccl, network, share, extra_hop, fabric, profile);
+    price(operation, nccl, shape, network, share, extra_hop, fabric, profile);
   }
   price_exchanges(link_rates(shape, cluster, nccl_constants_of(profile, cluster)), shape, cluster,
                   network, share, extra_hop, fabric, profile);
@@ -69,7 +74,7 @@ CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster
   provenance_ = like_measured ? Provenance::Interpolated : Provenance::Extrapolated;
 }
 
-void CollectiveModel::price(Collective operation, const NcclModel& nccl,
+void CollectiveModel::price(Collective operation, const NcclModel& nccl, const GroupShape& shape,
                             const NetworkOverhead* network, double link_share, double extra_hop,
                             const FabricOverhead& fabric, const CollectiveProfile& profile) {
   Chosen& chosen = chosen_[index(operation)];
@@ -88,8 +93,9 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl,
     curve.seconds_per_byte = one.physical_seconds_per_byte / link_share;
     if (in_switch) {
       curve.latency += one.hop_count * one.hop + profile.nvls_call;
-      curve.seconds_per_byte /= efficiency;
-      curve.fill = profile.nvls_fill;
+      // NCCL's own figure of what a switch reaches is measured: nothing to take off it again.
+      if (network != nullptr) curve.seconds_per_byte /= efficiency;
+      curve.fill = profile.nvls_fill * shape.ranks_per_node / 8;
     } else if (ll) {
       curve.latency += one.hop_count * std::max(fabric.ll_hop_scale * one.hop, one.hop_floor);
       curve.seconds_per_byte *= (1 + profile.ll_own_piece / one.steps) / fabric.ll_speed;
@@ -174,8 +180,9 @@ const CollectiveModel::Curve& CollectiveModel::exchange_curve(Collective operati
   return small.at(bytes) <= large.at(bytes) ? small : large;
 }
 
-Seconds CollectiveModel::time(Collective operation, Bytes bytes) const {
+Seconds CollectiveModel::time(Collective asked, Bytes bytes) const {
   if (ranks_ < 2) return Seconds{0};
+  const Collective operation = as_modelled(asked);
   const double size = static_cast<double>(bytes.count);
   if (index(operation) >= chosen_.size()) {
     return Seconds{exchange_curve(operation, size).at(size)};
@@ -185,11 +192,12 @@ Seconds CollectiveModel::time(Collective operation, Bytes bytes) const {
   return Seconds{std::max(piece.least, chosen.curves[piece.curve].at(size))};
 }
 
-Estimate CollectiveModel::estimate(Collective operation, Bytes bytes) const {
-  return {time(operation, bytes), ranks_ < 2 ? 0 : spread_, provenance_};
+Estimate CollectiveModel::estimate(Collective asked, Bytes bytes) const {
+  return {time(asked, bytes), ranks_ < 2 ? 0 : spread_, provenance_};
 }
 
-CollectiveChoice CollectiveModel::explain(Collective operation, Bytes bytes) const {
+CollectiveChoice CollectiveModel::explain(Collective asked, Bytes bytes) const {
+  const Collective operation = as_modelled(asked);
   CollectiveChoice out;
   out.time = time(operation, bytes);
   if (ranks_ < 2) return out;

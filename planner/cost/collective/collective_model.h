@@ -27,17 +27,17 @@ struct CollectiveChoice {
 /// (collective_profile.h). NCCL chooses here for the nearest power of two of the bytes, so that a
 /// time is a few operations on stored figures; more bytes never take less time.
 ///
-/// Bytes are counted as nccl-tests does: all-reduce, broadcast, send/receive the buffer; all-gather
-/// and reduce-scatter the full (gathered) buffer; all-to-all what one rank sends in all.
+/// Bytes are counted as nccl-tests does: all-reduce, broadcast, reduce, send/receive the buffer;
+/// all-gather and reduce-scatter the full (gathered) buffer; all-to-all what one rank sends in all.
 class CollectiveModel {
  public:
   CollectiveModel(const GroupShape& shape, const profiles::Cluster& cluster,
                   const CollectiveProfile& profile = shipped_collective_profile());
 
   /// Zero for a group of one rank. No bytes cost the latency.
-  [[nodiscard]] profiles::Seconds time(Collective operation, profiles::Bytes bytes) const;
-  [[nodiscard]] Estimate estimate(Collective operation, profiles::Bytes bytes) const;
-  [[nodiscard]] CollectiveChoice explain(Collective operation, profiles::Bytes bytes) const;
+  [[nodiscard]] profiles::Seconds time(Collective asked, profiles::Bytes bytes) const;
+  [[nodiscard]] Estimate estimate(Collective asked, profiles::Bytes bytes) const;
+  [[nodiscard]] CollectiveChoice explain(Collective asked, profiles::Bytes bytes) const;
 
  private:
   /// t = latency + load b / (b + load_bytes) + z + fill z / (z + fill), b = bytes,
@@ -61,9 +61,9 @@ class CollectiveModel {
   };
 
   [[nodiscard]] static int octave_of(std::int64_t bytes);
-  void price(Collective operation, const NcclModel& nccl, const NetworkOverhead* network,
-             double link_share, double extra_hop, const FabricOverhead& fabric,
-             const CollectiveProfile& profile);
+  void price(Collective operation, const NcclModel& nccl, const GroupShape& shape,
+             const NetworkOverhead* network, double link_share, double extra_hop,
+             const FabricOverhead& fabric, const CollectiveProfile& profile);
   void price_exchanges(const LinkRates& rates, const GroupShape& shape,
                        const profiles::Cluster& cluster, const NetworkOverhead* network,
                        double link_share, double extra_hop, const FabricOverhead& fabric,

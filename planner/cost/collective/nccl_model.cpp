@@ -176,8 +176,11 @@ void NcclModel::add_nvls(Collective operation, const NcclConstants& constants) {
     const double intra =
         channels.intra * constants.nvls_efficiency[generation] * (heads - 1) / heads * share;
     double rate = std::min(intra, channels.inter * (nodes == 2 ? 2 : 1));
-    if (nodes > 1) rate = std::min(rate, constants.nvls_tree[generation][column]);
-    return heads * rate;
+    rate *= heads;
+    if (nodes > 1) {
+      rate = std::min(rate, believed->count * constants.nvls_tree[generation][column]);
+    }
+    return rate;
   };
   const std::size_t a = index(out.algorithm);
   out.hop_count = 1;

@@ -22,8 +22,9 @@ using profiles::HeadDimEfficiency;
 /// Keys that the fused kernels visit at a time; masked tiles are skipped, not masked elements.
 constexpr double kKeyTile = 128;
 
-/// Bytes of keys per token from which the kernel that prepares them takes its slower form. Seen in
-/// the tables of Hopper: a step at 4 heads of 128 and at 8 of 64.
+/// Bytes of keys per token with which the kernel that prepares them is fully busy. Seen in the
+/// tables of Ampere, Hopper and Blackwell: its time grows with the keys up to 4 heads of 128 or 8
+/// of 64, and hardly beyond.
 constexpr double kWideKeys = 1024;
 
 /// Backward rebuilds the scores and makes four products more, where forward makes two.
@@ -89,11 +90,11 @@ double memory_seconds(const AttentionShape& s, bool backward, const Precision& p
   // writes dQ (accumulated in fp32), dK and dV.
   const double passes = backward ? 3 : 2;
   const double moved = passes * precision.result_bytes * (query_elements(s) + cache_elements(s));
-  const bool wide = precision.result_bytes * s.kv_heads * s.head_dim >= kWideKeys;
+  const double width = std::min(1.0, precision.result_bytes * s.kv_heads * s.head_dim / kWideKeys);
   const double tokens =
       backward ? 0 : static_cast<double>(s.batch) * static_cast<double>(s.query_len);
   return moved / (c.memory_efficiency * profile.device.memory_bandwidth.rate) +
-         tokens * (wide ? c.wide_token : c.narrow_token).count();
+         tokens * width * c.token.count();
 }
 
 Estimate flash_time(const AttentionShape& s, AttentionPass pass, profiles::DataType type,

@@ -29,5 +29,28 @@ TEST(RunSplit, SeparatesSourceAndModel) {
   EXPECT_TRUE(differs);
 }
 
+TEST(CollectiveSplit, IsWhatItWas) {
+  const auto fitted = [](const char* cluster, Collective operation, int ranks, int nodes) {
+    MeasuredCollective row;
+    row.cluster = cluster;
+    row.operation = operation;
+    row.ranks = ranks;
+    row.nodes = nodes;
+    return is_fitted(row);
+  };
+  EXPECT_FALSE(fitted("dgx-h100", Collective::AllReduce, 8, 1));
+  EXPECT_TRUE(fitted("dgx-h100", Collective::AllToAll, 2, 1));
+  EXPECT_TRUE(fitted("gcp-a3mega-h100", Collective::AllReduce, 16, 2));
+  EXPECT_FALSE(fitted("gb200-nvl72", Collective::AllReduce, 144, 36));
+}
+
+TEST(Half, HoldsItsOwnSideOrBoth) {
+  for (const bool fitted : {true, false}) {
+    EXPECT_TRUE(holds(Half::Both, fitted));
+    EXPECT_EQ(holds(Half::Fitted, fitted), fitted);
+    EXPECT_EQ(holds(Half::Held, fitted), !fitted);
+  }
+}
+
 }  // namespace
 }  // namespace meshplan::planner

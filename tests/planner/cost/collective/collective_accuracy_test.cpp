@@ -1,10 +1,9 @@
 // Accuracy on recorded collectives. The constants of overheads.json were fitted on the groups
-// (cluster, op, ranks, nodes) for which fitted() holds; the others are only predicted.
+// (cluster, op, ranks, nodes) for which is_fitted() holds; the others are only predicted.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <string>
@@ -12,20 +11,11 @@
 
 #include "planner/cost/collective/collective_model.h"
 #include "planner/cost/collective/collective_table.h"
+#include "planner/evaluate/split.h"
 #include "profiles/cluster_json.h"
 
 namespace meshplan::planner {
 namespace {
-
-/// A fixed half of the groups: one bit of FNV-1a. The seed was chosen so that each kind of network
-/// that has one group only, and each number of ranks of the PCIe hosts, is among the fitted.
-bool fitted(const MeasuredCollective& row) {
-  const std::string key = "18468/" + row.cluster + "/" + std::string(name(row.operation)) + "/" +
-                          std::to_string(row.ranks) + "/" + std::to_string(row.nodes);
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const unsigned char c : key) hash = (hash ^ c) * 0x100000001b3;
-  return (hash >> 17) % 2 == 0;
-}
 
 struct Errors {
   std::vector<double> absolute;
@@ -56,9 +46,9 @@ TEST(CollectiveAccuracy, HoldsOnTheHalfThatWasNotFitted) {
     const profiles::Seconds predicted =
         collective_time(row.operation, row.bytes, shape, cluster).time;
     const double error = std::abs(predicted / row.time - 1);
-    (fitted(row) ? fit : other).absolute.push_back(error);
-    by_cluster[row.cluster + (fitted(row) ? " (fitted)" : "")].absolute.push_back(error);
-    if (!fitted(row) && cluster.intra_kind == profiles::IntraNodeKind::NvSwitch &&
+    (is_fitted(row) ? fit : other).absolute.push_back(error);
+    by_cluster[row.cluster + (is_fitted(row) ? " (fitted)" : "")].absolute.push_back(error);
+    if (!is_fitted(row) && cluster.intra_kind == profiles::IntraNodeKind::NvSwitch &&
         shape.nodes == 1) {
       nvswitch.absolute.push_back(error);
     }

@@ -21,7 +21,8 @@ using namespace profiles::literals;
 const profiles::DataFiles kFiles;
 constexpr Collective kAll[] = {Collective::AllReduce,     Collective::AllGather,
                                Collective::ReduceScatter, Collective::Broadcast,
-                               Collective::AllToAll,      Collective::SendReceive};
+                               Collective::AllToAll,      Collective::SendReceive,
+                               Collective::Reduce};
 
 const char* any_preset() {
   return *rc::gen::element("dgx-a100-80gb", "dgx-h100", "dgx-b200", "gb200-nvl72", "l40s-pcie",
@@ -192,6 +193,39 @@ TEST(CollectiveModel, AFewMeasuredTimesOfOthers) {
   const Cluster a100 = load_cluster("dgx-a100-80gb", kFiles);
   const CollectiveModel sixteen(lone_group(16, 2, a100), a100);
   EXPECT_NEAR(sixteen.time(Collective::AllReduce, 256_MiB).count(), 2975.4e-6, 450e-6);
+}
+
+TEST(CollectiveModel, OneNvlinkDomainAsPublished) {
+  // Bus bandwidths of nccl-tests on GB200 NVL72, 4 devices a host: 2 hosts (lixueduan.com,
+  // 13-gb200-mnnvl-nccl-test) and a whole rack (github.com/coreweave/nccl-tests/pull/43); 12%.
+  const Cluster rack = load_cluster("gb200-nvl72:18", kFiles);
+  const auto bus = [&](int ranks, Bytes bytes) {
+    const CollectiveModel model(lone_group(ranks, ranks / 4, rack), rack);
+    return 2.0 * (ranks - 1) / ranks * (bytes / model.time(Collective::AllReduce, bytes)).rate;
+  };
+  EXPECT_NEAR(bus(8, 8_GiB), 811e9, 0.12 * 811e9);
+  EXPECT_NEAR(bus(72, 8_GiB), 834.6e9, 0.12 * 834.6e9);
+  EXPECT_NEAR(bus(72, 1_GiB), 681.2e9, 0.12 * 681.2e9);
+}
+
+TEST(CollectiveModel, AReductionToOneRankTakesWhatABroadcastDoes) {
+  const Cluster h100 = load_cluster("dgx-h100:2", kFiles);
+  for (const int nodes : {1, 2}) {
+    const CollectiveModel model(lone_group(8 * nodes, nodes, h100), h100);
+    for (const Bytes bytes : {1_B, 64_KiB, 1_GiB}) {
+      EXPECT_EQ(model.time(Collective::Reduce, bytes), model.time(Collective::Broadcast, bytes));
+    }
+    EXPECT_EQ(model.explain(Collective::Reduce, 1_GiB).algorithm, "ring");
+  }
+}
+
+TEST(Collective, IsReadAsNcclTestsSpellsIt) {
+  for (const Collective operation : kAll) EXPECT_EQ(collective_from(name(operation)), operation);
+  EXPECT_EQ(collective_from("alltoall"), Collective::AllToAll);
+  EXPECT_EQ(collective_from("sendrecv"), Collective::SendReceive);
+  EXPECT_EQ(collective_from("all-reduce"), Collective::AllReduce);
+  EXPECT_EQ(collective_from("reduce"), Collective::Reduce);
+  EXPECT_FALSE(collective_from("all"));
 }
 
 TEST(CollectiveModel, SaysHowItKnows) {

@@ -31,7 +31,7 @@ DeviceProfile simple_profile() {
   p.device.memory_bandwidth = BytesPerSecond{1e18};
   p.device.l2_cache = Bytes{1};
   p.attention.launch = Seconds{1e-6};
-  p.attention.block_overhead = p.attention.narrow_token = p.attention.wide_token = Seconds{0};
+  p.attention.block_overhead = p.attention.token = Seconds{0};
   p.attention.quantisation = 0;
   p.attention.block_rate = 1e6;
   p.attention.overlap = 100;

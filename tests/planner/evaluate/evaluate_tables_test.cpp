@@ -1,0 +1,64 @@
+#include "planner/evaluate/evaluate_tables.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "planner/fit/split.h"
+#include "profiles/input_error.h"
+
+namespace meshplan::planner {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+/// A file of that name and text in a folder of its own.
+std::string table(const std::string& name, const std::string& text) {
+  const fs::path folder = fs::path(testing::TempDir()) / "evaluate_tables";
+  fs::create_directories(folder);
+  std::ofstream(folder / name) << text;
+  return (folder / name).string();
+}
+
+// 4096 x 4096 weights are on one side of the split, 4096 x 8192 on the other (split.h of the fit).
+std::string products(const std::string& device) {
+  static_assert(is_fitted({4096, 4096}) != is_fitted({4096, 8192}));
+  return table("gemm_" + device + ".csv",
+               "dtype,m,n,k,seconds\nbf16,128,4096,4096,2e-5\nbf16,64,4096,8192,3e-5\n"
+               "bf16,128,4096,8192,3e-5\n");
+}
+
+TablesReport evaluated(const std::string& path, const TablesQuestion& question) {
+  return evaluate_tables({path}, question, {}, profiles::DataFiles());
+}
+
+TEST(EvaluateTables, TakesTheRowsOfOneHalf) {
+  const std::string path = products("h100-sxm-80gb");
+  const int fitted = is_fitted({4096, 4096}) ? 1 : 2;
+  EXPECT_EQ(evaluated(path, {}).time.runs, 3);
+  EXPECT_EQ(evaluated(path, {.half = Half::Fitted}).time.runs, fitted);
+  EXPECT_EQ(evaluated(path, {.half = Half::Held}).time.runs, 3 - fitted);
+}
+
+TEST(EvaluateTables, PricesAnUnseenDeviceFromItsKin) {
+  const std::string path = products("h100-sxm-80gb");
+  EXPECT_EQ(evaluated(path, {}).groups.at(0).name, "h100-sxm-80gb gemm");
+  const TablesReport unseen = evaluated(path, {.unseen = true});
+  EXPECT_EQ(unseen.groups.at(0).name, "h100-sxm-80gb from h200-sxm-141gb gemm");
+  EXPECT_NE(unseen.time.mape, evaluated(path, {}).time.mape);
+}
+
+TEST(EvaluateTables, RefusesAnUnseenDeviceWithoutKin) {
+  try {
+    (void)evaluated(products("host-cpu"), {.unseen = true});
+    ADD_FAILURE() << "no refusal";
+  } catch (const profiles::InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("a device with measured kin"));
+  }
+}
+
+}  // namespace
+}  // namespace meshplan::planner
