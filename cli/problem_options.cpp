@@ -109,8 +109,11 @@ planner::Problem problem_from(const ProblemOptions& options, const profiles::Dat
   if (!optimizer)
     throw InputError("--optimizer", "adam, sgd or lion", "'" + options.optimizer + "'");
   problem.workload.optimizer = *optimizer;
-  problem.framework = profiles::load_framework(options.framework, files);
+  problem.framework =
+      profiles::load_framework(options.framework, files, problem.cluster.device.compute_capability);
   if (!problem.framework.known) (void)files.at("frameworks", options.framework, "framework");
+  // No fused attention kernel runs on Volta.
+  if (problem.cluster.device.compute_capability == 70) problem.flash_attention = false;
   if (!options.attention.empty()) {
     if (options.attention != "flash" && options.attention != "unfused") {
       throw InputError("--attention", "flash or unfused", "'" + options.attention + "'");

@@ -23,7 +23,8 @@ struct Device {
   int multiprocessors = 0;            ///< SMs, or cores of a CPU
   int nvlinks = 0;                    ///< 0: none
   BytesPerSecond nvlink_bandwidth{};  ///< of one NVLink, one direction
-  BytesPerSecond pcie_bandwidth{};    ///< to the host, one direction
+  BytesPerSecond pcie_bandwidth{};    ///< one direction
+  BytesPerSecond host_bandwidth{};    ///< to the host's memory, one direction: NVLink-C2C, or PCIe
   std::string usual_cluster;          ///< cluster preset whose figures stand in for unstated ones
   std::optional<double> dollars_per_hour;
   std::string source;  ///< where the facts were read

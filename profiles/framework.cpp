@@ -1,12 +1,57 @@
 #include "profiles/framework.h"
 
+#include <algorithm>
+#include <cctype>
+
 namespace meshplan::profiles {
 namespace {
+
+/// What runs, papers and people call software whose habits stand in one file.
+constexpr FrameworkAlias kAliases[] = {
+    {"megatron-lm", "megatron"},
+    {"mcore", "megatron-core"},
+    {"megatron-bridge", "nemo"},
+    {"nemo-megatron", "nemo"},
+    {"nemo2", "nemo"},
+    {"nvidia-nemo", "nemo"},
+    {"zero", "deepspeed"},
+    {"deepspeed-zero", "deepspeed"},
+    {"deepspeed-megatron", "megatron-deepspeed"},
+    {"bigscience", "megatron-deepspeed"},
+    {"gpt-neox", "megatron-deepspeed"},  // a fork of Megatron's model code on DeepSpeed
+    {"fsdp1", "fsdp"},
+    {"fsdp2", "fsdp"},
+    {"fully-shard", "fsdp"},
+    {"pytorch-fsdp", "fsdp"},
+    {"pytorch", "fsdp"},
+    {"torch", "fsdp"},
+    {"pytorch-ddp", "fsdp"},
+    {"ddp", "fsdp"},
+    // Trainers around transformers' plain PyTorch models, sharded by FSDP.
+    {"accelerate", "fsdp"},
+    {"transformers", "fsdp"},
+    {"hf-trainer", "fsdp"},
+    {"trl", "fsdp"},
+    {"axolotl", "fsdp"},
+    {"lightning", "fsdp"},
+    {"litgpt", "fsdp"},
+    {"torchtune", "fsdp"},
+    {"llama-recipes", "fsdp"},
+    {"titan", "torchtitan"},
+    {"llm-foundry", "composer"},
+    {"mosaicml", "composer"},
+    {"mosaicml-composer", "composer"},
+    {"jax", "maxtext"},
+    {"xla", "maxtext"},
+    {"paxml", "maxtext"},
+    {"pax", "maxtext"},
+    {"fairscale", "metaseq"},
+};
 
 void read_into(Framework& out, const JsonNode& file) {
   file.require_schema("framework");
   file.refuse_unknown_keys({"schema", "name", "source", "states", "loss", "allocator", "time",
-                            "spread", "activations", "stalls"});
+                            "spread", "activations", "stalls", "successor"});
   if (const auto node = file.find_value("spread")) out.spread = node->positive_number();
   const auto real = [](const JsonNode& group, std::string_view key, double& value) {
     if (const auto node = group.find_value(key)) {
@@ -44,8 +89,9 @@ void read_into(Framework& out, const JsonNode& file) {
     real(*states, "whole_step_bytes", out.whole_step_bytes);
   }
   if (const auto saved = file.find("activations")) {
-    saved->refuse_unknown_keys(
-        {"norm_saved_bytes", "unfused_gate", "recompute_by_recipe", "side_stream_bytes"});
+    saved->refuse_unknown_keys({"norm_saved_bytes", "unfused_gate", "recompute_by_recipe",
+                                "side_stream_bytes", "selective_products"});
+    real(*saved, "selective_products", out.selective_products);
     real(*saved, "side_stream_bytes", out.side_stream_bytes);
     real(*saved, "norm_saved_bytes", out.norm_saved_bytes);
     flag(*saved, "unfused_gate", out.unfused_gate);
@@ -77,6 +123,8 @@ void read_into(Framework& out, const JsonNode& file) {
                                "dropout",
                                "pipelined_tp_step_seconds",
                                "network_call_seconds",
+                               "sparse_layer_host_seconds",
+                               "graphs_on_grace",
                                "gathers_by_tensor",
                                "cuts_stages_by_cost",
                                "embedding_gradient_bytes",
@@ -100,6 +148,8 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*node, "dropout", out.dropout);
     time(*node, "pipelined_tp_step_seconds", out.pipelined_tp_step);
     time(*node, "network_call_seconds", out.network_call);
+    time(*node, "sparse_layer_host_seconds", out.sparse_layer_host);
+    flag(*node, "graphs_on_grace", out.graphs_on_grace);
     flag(*node, "gathers_by_tensor", out.gathers_by_tensor);
     flag(*node, "cuts_stages_by_cost", out.cuts_stages_by_cost);
     real(*node, "elementwise_passes", out.elementwise_passes);
@@ -130,16 +180,39 @@ void read_into(Framework& out, const JsonNode& file) {
 
 }  // namespace
 
-Framework load_framework(const std::string& name, const DataFiles& files) {
+std::span<const FrameworkAlias> framework_aliases() { return kAliases; }
+
+std::string framework_id_of(const std::string& name_or_alias) {
+  std::string id = name_or_alias;
+  for (char& letter : id) {
+    const bool joins = letter == ' ' || letter == '_';
+    letter = joins ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  }
+  for (const FrameworkAlias& alias : kAliases) {
+    if (alias.alias == id) return std::string(alias.id);
+  }
+  return id;
+}
+
+Framework load_framework(const std::string& name, const DataFiles& files, int compute_capability) {
   Framework out;
   read_into(out, files.at("frameworks", "generic", "framework"));
-  out.name = name.empty() ? "generic" : name;
-  if (name.empty() || name == "generic") return out;
-  if (const auto file = files.find("frameworks/" + name)) {
-    read_into(out, *file);
-  } else {
-    out.known = false;
+  if (name.empty()) {
+    out.name = "generic";
+    return out;
   }
+  out.name = framework_id_of(name);
+  if (out.name == "generic") return out;
+  const auto file = files.find("frameworks/" + out.name);
+  out.known = file.has_value();
+  if (!file) return out;
+  if (const auto next = file->find("successor")) {
+    next->refuse_unknown_keys({"compute_capability", "name"});
+    if (compute_capability >= next->at("compute_capability").count()) {
+      return load_framework(next->at("name").string(), files);
+    }
+  }
+  read_into(out, *file);
   return out;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "profiles/data_files.h"
@@ -38,6 +40,9 @@ struct Framework {
   double loss_bytes_per_logit = 6;     ///< peak of logits and loss together
   double loss_traffic_per_logit = 30;  ///< bytes moved from logits to their gradient
   bool recompute_by_recipe = false;    ///< recipes choose recomputation model by model
+  /// Share of the products whose results selective recomputation makes again, with all element-wise
+  /// work; it keeps attention. 0: Megatron's, which makes core attention again and nothing else.
+  double selective_products = 0;
   double norm_saved_bytes = 0;  ///< per element of each norm, beyond its input: unfused copies
   bool unfused_gate = false;    ///< saves the activated gate besides its inputs and the product
   /// Per token and hidden feature, tensor parallelism with sharded sequences: gathered tensors of a
@@ -71,6 +76,10 @@ struct Framework {
   Seconds kernel_launch{};        ///< host time to issue one kernel; exposed when longer than it
   Seconds step_overhead{};        ///< once a step: data loading, logging, gradient clipping
   int kernels_per_operator = 2;   ///< launches per operator, forward
+  /// Host time of one layer with experts and one micro-batch below 16 bits, all passes, launched
+  /// one kernel at a time: routing, permutation, casts and products expert by expert.
+  Seconds sparse_layer_host{};
+  bool graphs_on_grace = false;  ///< captured as CUDA graphs, where the host is a Grace CPU
   /// Host time of one layer and micro-batch, both passes, for each tensor-parallel rank, when the
   /// pipeline crosses nodes.
   Seconds pipelined_tp_step{};
@@ -94,7 +103,19 @@ struct Framework {
   BytesPerSecond stalled_all_reduce{};
 };
 
-/// Reads profiles/data/frameworks/<name>.json. An unknown name gives "generic" with known = false.
-Framework load_framework(const std::string& name, const DataFiles& files);
+/// Other names that runs and people use.
+struct FrameworkAlias {
+  std::string_view alias, id;
+};
+std::span<const FrameworkAlias> framework_aliases();
+/// The file's name that an alias stands for: "PyTorch FSDP" is "fsdp". Case, blanks and underscores
+/// do not matter; what is no alias is returned in lower case.
+std::string framework_id_of(const std::string& name_or_alias);
+
+/// Reads profiles/data/frameworks/<id>.json, by id or alias. An unknown name gives "generic" with
+/// known = false. Software that was rewritten for newer devices names its successor: of those two
+/// files, the one for `compute_capability` (0: unknown).
+Framework load_framework(const std::string& name, const DataFiles& files,
+                         int compute_capability = 0);
 
 }  // namespace meshplan::profiles

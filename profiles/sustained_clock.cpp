@@ -20,6 +20,10 @@ constexpr std::string_view kHopper700 =
     "700 W cap: fitted on recorded training runs (docs/accuracy.md); the tables' GEMMs beyond a "
     "millisecond already run 10 % below those of "
     "0.2 ms, and training keeps the power up for longer than they do";
+constexpr std::string_view kHopper500 =
+    "500 W limit of these boards (torchtitan, benchmarks of December 2024): that of 700 W times "
+    "the "
+    "cube root of the power, as voltage falls with the clock";
 constexpr std::string_view kPciePower =
     "300 to 350 W cap on a die that takes 400 to 700 W in SXM "
     "form: assumed";
@@ -35,7 +39,7 @@ constexpr std::array<Entry, 18> kTable = {{
     {"a100-pcie-80gb", 0.85, kPciePower},
     {"h100-sxm-80gb", 0.80, kHopper700},
     {"h100-pcie-80gb", 0.78, kHopperPcie},
-    {"h100-hbm2e-96gb", 0.80, kHopper700},
+    {"h100-hbm2e-96gb", 0.715, kHopper500},
     {"h200-sxm-141gb", 0.80, kHopper700},
     {"gh200-96gb", 0.82, "up to 1000 W shared with the CPU: assumed as H100 SXM"},
     {"b200-sxm-180gb", 0.65, "1000 W cap: fitted on recorded training runs (docs/accuracy.md)"},

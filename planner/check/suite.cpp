@@ -29,7 +29,8 @@ class Reader {
     problem.profile = profiles::load_profile(problem.cluster.device, files_);
     problem.workload = workload(node.at("workload"));
     const auto framework = node.find_value("framework");
-    problem.framework = profiles::load_framework(framework ? framework->string() : "", files_);
+    problem.framework = profiles::load_framework(framework ? framework->string() : "", files_,
+                                                 problem.cluster.device.compute_capability);
     if (framework && !problem.framework.known) framework->refuse("a known framework");
     if (const auto fix = node.find_value("fix")) {
       out.fixed = read_layout_text(fix->string(), fix->where());

@@ -106,6 +106,7 @@ class ComputePricer {
             input_grad_.total(),
             weight_grad_.total(),
             core_attention_,
+            products_,
             forward_.kernels(),
             input_grad_.kernels(),
             weight_grad_.kernels(),
@@ -129,7 +130,9 @@ class ComputePricer {
       if (waits) out.time *= kExpertImbalance;
       return out;
     };
-    forward_.add(priced(g.rows, g.columns, g.inner));
+    const Estimate forward = priced(g.rows, g.columns, g.inner);
+    forward_.add(forward);
+    products_ += forward.time;
     input_grad_.add(priced(g.rows, g.inner, g.columns));
     weight_grad_.add(priced(g.inner, g.columns, g.rows));
     if (profiles::bits(type) < 16) {
@@ -231,7 +234,7 @@ class ComputePricer {
   const LayerSplit split_;
   const std::int64_t sequences_, seq_, query_, tokens_;
   Clock forward_, input_grad_, weight_grad_;
-  Seconds core_attention_{0};
+  Seconds core_attention_{0}, products_{0};
 };
 
 /// f before column-parallel and g after row-parallel operators; bytes = the full activation.
@@ -284,6 +287,22 @@ void add_context_parallel(const CostContext& context, const Layout& layout, std:
     out.cp_forward = group.time(Collective::AllToAll, sent);
     out.cp_backward = out.cp_forward;
   }
+}
+
+/// What selective recomputation repeats of `forward`: core attention; or, where the framework keeps
+/// attention and some of the products, the others and all element-wise work. Reductions of outputs
+/// are kept with those products; inputs are gathered again.
+Work selective_recompute(const BlockCompute& compute, const Work& forward, const Layout& layout,
+                         const profiles::Framework& framework) {
+  Work out;
+  if (framework.selective_products == 0) {
+    out.compute = compute.core_attention;
+    return out;
+  }
+  out.compute = compute.forward - compute.core_attention -
+                (1 - framework.selective_products) * compute.products;
+  if (layout.sp) out.tp = forward.tp / 2;
+  return out;
 }
 
 }  // namespace
@@ -350,8 +369,26 @@ BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& comm
   out.weight_grad.compute = compute.weight_grad;
   out.weight_grad.overhead = host(compute.weight_grad_kernels, compute.weight_grad, 1.0 / 3);
   if (layout.recompute == Recompute::Full) out.recompute = forward;
-  if (layout.recompute == Recompute::Selective) out.recompute.compute = compute.core_attention;
+  if (layout.recompute == Recompute::Selective) {
+    out.recompute = selective_recompute(compute, forward, layout, framework);
+  }
   return out;
+}
+
+BlockCost launched(BlockCost block, Seconds host) {
+  const Seconds backward = block.input_grad.total() + block.weight_grad.total();
+  block.forward.overhead += at_least_zero(host / 3 - block.forward.total());
+  block.input_grad.overhead += at_least_zero(2 * host / 3 - backward);
+  return block;
+}
+
+BlockCost offloaded(BlockCost block, Bytes bytes, const HostLink& host) {
+  const Seconds copy = bytes / host.link;
+  const Seconds backward =
+      block.recompute.total() + block.input_grad.total() + block.weight_grad.total();
+  block.forward.overhead += at_least_zero(copy - block.forward.total());
+  block.input_grad.overhead += at_least_zero(copy - backward);
+  return block;
 }
 
 }  // namespace meshplan::planner

@@ -1,6 +1,7 @@
 #pragma once
 #include "planner/cluster/group_shape.h"
 #include "planner/cost/collective/collective_model.h"
+#include "planner/cost/host_link.h"
 #include "planner/layout/layout.h"
 #include "planner/model/operators.h"
 #include "planner/model/transformer.h"
@@ -33,6 +34,7 @@ struct CostContext {
   const Workload& workload;
   const profiles::Framework& framework;
   const profiles::DeviceProfile& profile;
+  HostLink host = {};  ///< for layouts that offload
 };
 
 /// Device time of the block's operators: matrix products by shape, attention by kernel, the rest by
@@ -40,6 +42,7 @@ struct CostContext {
 struct BlockCompute {
   profiles::Seconds forward{0}, input_grad{0}, weight_grad{0};
   profiles::Seconds core_attention{0};  ///< of forward: what selective recomputation repeats
+  profiles::Seconds products{0};        ///< of forward: matrix products with weights
   int forward_kernels = 0, input_grad_kernels = 0, weight_grad_kernels = 0;
   double variance = 0;  ///< of the sum: operators' (time * spread)^2, squared seconds
 };
@@ -76,5 +79,14 @@ struct BlockCost {
 BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& communication,
                      const Layout& layout, const profiles::Framework& framework,
                      int stepping_nodes = 0);
+
+/// `block` on a host that needs `host` for it, a third for the forward pass and the rest for the
+/// backward: a pass that the device finishes earlier waits for the host.
+BlockCost launched(BlockCost block, profiles::Seconds host);
+
+/// `block` with `bytes` of a micro-batch's activations copied to the host beside its forward and
+/// back beside its backward: what a copy takes longer than the work beside it is overhead. Copy
+/// engines need no multiprocessors, so hidden copies cost nothing.
+BlockCost offloaded(BlockCost block, profiles::Bytes bytes, const HostLink& host);
 
 }  // namespace meshplan::planner

@@ -56,7 +56,8 @@ Placement placement(const Layout& layout, const profiles::Cluster& cluster) {
 
 PriceBook::PriceBook(const Problem& problem)
     : problem_(problem),
-      context_{problem.model, problem.workload, problem.framework, problem.profile} {}
+      context_{problem.model, problem.workload, problem.framework, problem.profile,
+               host_link(problem.cluster)} {}
 
 const ModelGraphs& PriceBook::graphs(int tp) {
   const auto [at, fresh] = graphs_.try_emplace(tp);
@@ -136,9 +137,20 @@ BlockPrices PriceBook::prices(const Layout& layout, const Placement& where) {
                       block_communication(block, context_, layout, groups, computed.core_attention),
                       layout, problem_.framework, crosses ? where.tp.nodes : 0);
   };
-  return {price(model.dense_layer, compute.dense_layer),
-          price(model.sparse_layer, compute.sparse_layer),
-          price(model.embedding, compute.embedding), price(model.head, compute.head)};
+  BlockPrices out{price(model.dense_layer, compute.dense_layer),
+                  price(model.sparse_layer, compute.sparse_layer),
+                  price(model.embedding, compute.embedding), price(model.head, compute.head)};
+  const profiles::Framework& framework = problem_.framework;
+  const bool graphs = framework.graphs_on_grace && problem_.cluster.host_cpu == "arm";
+  if (!graphs && profiles::bits(problem_.workload.data_type) < 16) {
+    out.sparse_layer = launched(out.sparse_layer, framework.sparse_layer_host);
+  }
+  if (layout.offload == Offload::Activations) {
+    const ActivationBytes& bytes = activations(layout);
+    out.dense_layer = offloaded(out.dense_layer, bytes.offloaded_dense, context_.host);
+    out.sparse_layer = offloaded(out.sparse_layer, bytes.offloaded_sparse, context_.host);
+  }
+  return out;
 }
 
 ScheduleCosts PriceBook::costs(const Layout& layout, const std::vector<int>& split,

@@ -96,6 +96,20 @@ Seconds tied_exchange(const CostContext& context, const Layout& layout,
   return groups.ends.time(Collective::AllReduce, rounded(bytes / (sharded ? layout.shards() : 1)));
 }
 
+/// The update of `parameters` whose states lie on the host, where it runs: gradients go there and
+/// weights come back beside it, piece by piece, so the slowest of the three shows; the norm and the
+/// clipping of gradients stay on the device (`whole` bytes besides).
+Seconds offloaded_update(const CostContext& context, double parameters, double whole) {
+  const profiles::Framework& framework = context.framework;
+  const double states = framework.gradient_bytes + 2 * framework.master_bytes +
+                        2 * framework.moment_bytes + framework.weight_bytes;
+  const double copied = std::max(framework.gradient_bytes, framework.weight_bytes);
+  const Seconds update = rounded(parameters * states) / context.host.memory;
+  const Seconds copy = rounded(parameters * copied) / context.host.link;
+  const Bytes on_device = rounded(parameters * framework.step_bytes + whole);
+  return memory_bound_time(on_device, context.profile).time + std::max(update, copy);
+}
+
 /// ZeRO-2 keeps no whole gradient, so each layer's is reduced in every micro-batch, behind the
 /// backward of the layer before it. ZeRO-3 also gathers every layer for forward and again for
 /// backward, one layer ahead.
@@ -222,7 +236,9 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
     const auto at = static_cast<std::size_t>(s);
     const double whole = whole_gradients[at] * framework.whole_step_bytes;
     out.stages[at].optimizer =
-        memory_bound_time(rounded(updated[at] * bytes + whole), context.profile).time +
+        (layout.offload == Offload::Optimizer
+             ? offloaded_update(context, updated[at], whole)
+             : memory_bound_time(rounded(updated[at] * bytes + whole), context.profile).time) +
         framework.step_overhead;
     out.stages[at].sync = exchange + norm;
   }

@@ -116,7 +116,10 @@ class Reader {
         problem.global_sync = sync->string() != "post_validated";
       }
     }
-    problem.framework = profiles::load_framework(framework, files_);
+    // No fused attention kernel runs on Volta.
+    const int capability = problem.cluster.device.compute_capability;
+    if (!problem.flash_attention && capability == 70) problem.flash_attention = false;
+    problem.framework = profiles::load_framework(framework, files_, capability);
     if (problem.workload.kind == Workload::Kind::Inference) {
       out.engine = profiles::load_engine(habits_of(engine, out.engine_version), files_);
       out.engine_known = out.engine.known && !engine.empty();

@@ -18,7 +18,7 @@ struct KnobTurn {
 ///
 /// Knobs are the keys of a layout that decide whether it is legal and whether it fits: degrees,
 /// micro-batch, schedule, chunks, sp, recompute, zero, hsdp, ep, etp and a stated split. Overlap
-/// and the order of axes mend nothing. Offloading is left out: its time is not priced.
+/// and the order of axes mend nothing. Offloading is left out: no cluster states how much memory a host has.
 /// When tp, pp or cp turns, dp follows so that as many devices are used as before, or where that
 /// cannot be, all of them; dp alone turns to fewer. What a turn makes meaningless goes with it:
 /// chunks and schedule without a pipeline, sp without tp, ZeRO without replicas, a split of other

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/range/iterator_range.hpp>
+#include <utility>
 
 #include "planner/layout/legality.h"
 #include "planner/layout/stage_split.h"
@@ -33,7 +34,8 @@ std::int64_t logit_columns(const OperatorGraph& head, std::int64_t tokens, const
 /// What unfused operators of one layer keep besides what their backward needs.
 Bytes unfused_copies(const OperatorGraph& graph, std::int64_t tokens, const LayerSplit& split,
                      const Layout& layout, const profiles::Framework& framework) {
-  if (layout.recompute == Recompute::Full) return {};
+  const bool repeats = layout.recompute == Recompute::Selective && framework.selective_products > 0;
+  if (layout.recompute == Recompute::Full || repeats) return {};
   double bytes = 0;
   for (const auto vertex : boost::make_iterator_range(boost::vertices(graph))) {
     const Operator& op = graph[vertex];
@@ -46,6 +48,16 @@ Bytes unfused_copies(const OperatorGraph& graph, std::int64_t tokens, const Laye
     }
   }
   return rounded(bytes);
+}
+
+/// What one layer keeps of a micro-batch, by the framework's way of selective recomputation.
+Bytes saved_bytes(const OperatorGraph& graph, std::int64_t tokens, std::int64_t seq,
+                  const LayerSplit& split, const Layout& layout,
+                  const profiles::Framework& framework) {
+  if (layout.recompute == Recompute::Selective && framework.selective_products > 0) {
+    return kept_product_bytes(graph, tokens, seq, split, framework.selective_products);
+  }
+  return saved_activation_bytes(graph, tokens, seq, split, layout.recompute);
 }
 
 /// How far the host runs ahead of the device: freely without a pipeline; with one, in the part of
@@ -87,12 +99,10 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
   ActivationBytes out;
   const auto layer = [&](const OperatorGraph& graph) {
     if (boost::num_vertices(graph) == 0) return Bytes{};
-    out.rebuilt =
-        std::max(out.rebuilt, rebuilt_activation_bytes(graph, tokens, seq, cut, layout.recompute));
-    return layout.offload == Offload::Activations
-               ? Bytes{}
-               : saved_activation_bytes(graph, tokens, seq, cut, layout.recompute) +
-                     unfused_copies(graph, tokens, cut, layout, framework);
+    const Bytes saved = saved_bytes(graph, tokens, seq, cut, layout, framework);
+    const Bytes whole = saved_activation_bytes(graph, tokens, seq, cut, Recompute::None);
+    out.rebuilt = std::max(out.rebuilt, whole > saved ? whole - saved : Bytes{});
+    return saved + unfused_copies(graph, tokens, cut, layout, framework);
   };
   const auto until_w = [&](const OperatorGraph& graph, Bytes saved) {
     if (boost::num_vertices(graph) == 0 || layout.recompute == Recompute::Full) return saved;
@@ -100,6 +110,10 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
   };
   out.dense_layer = layer(graphs.dense_layer);
   out.sparse_layer = layer(graphs.sparse_layer);
+  if (layout.offload == Offload::Activations) {
+    out.offloaded_dense = std::exchange(out.dense_layer, {});
+    out.offloaded_sparse = std::exchange(out.sparse_layer, {});
+  }
   out.dense_until_w = until_w(graphs.dense_layer, out.dense_layer);
   out.sparse_until_w = until_w(graphs.sparse_layer, out.sparse_layer);
   out.embedding = kept(graphs.embedding, tokens, seq, cut);
@@ -114,6 +128,8 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
   // Backward holds the gathered input and its gradient, and flash attention an fp32 gradient of Q.
   const std::int64_t attention_width = std::int64_t{model.heads} * model.head_dim;
   out.transient = {(layout.sp ? 2 * stream : stream) + 4 * tokens * attention_width / layout.tp};
+  // One layer's tensors on their way to the host or back while the next works on its own.
+  out.transient += 2 * std::max(out.offloaded_dense, out.offloaded_sparse);
   if (layout.sp && layout.tp > 1) {
     out.side_stream =
         rounded(static_cast<double>(tokens * model.hidden) * framework.side_stream_bytes);

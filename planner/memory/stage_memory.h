@@ -38,6 +38,7 @@ struct StageMemory {
 struct ActivationBytes {
   profiles::Bytes dense_layer, sparse_layer;      ///< kept per micro-batch
   profiles::Bytes dense_until_w, sparse_until_w;  ///< what stays from B to W of a split backward
+  profiles::Bytes offloaded_dense, offloaded_sparse;  ///< the same, kept on the host instead
   profiles::Bytes rebuilt;      ///< of one layer while it runs backward under recomputation
   profiles::Bytes transient;    ///< of one layer's backward: gathered input, gradients in flight
   profiles::Bytes side_stream;  ///< gathered tensors freed late, while the host runs ahead

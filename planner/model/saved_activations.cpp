@@ -48,6 +48,28 @@ Bytes saved_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
   return saved_activation_bytes(layer, tokens, kv_length, split, recompute);
 }
 
+Bytes kept_product_bytes(const OperatorGraph& layer, std::int64_t tokens, std::int64_t kv_length,
+                         const LayerSplit& split, double repeated) {
+  Bytes whole{};
+  Bytes products{};
+  std::set<int> counted;
+  for (const auto edge : boost::make_iterator_range(edges(layer))) {
+    const Tensor& tensor = layer[edge];
+    const OperatorKind from = layer[source(edge, layer)].kind;
+    const bool product = from == OperatorKind::Gemm || from == OperatorKind::GroupedGemm;
+    const bool kept = from == OperatorKind::Input || from == OperatorKind::Attention;
+    if (!(product || kept) || !counted.insert(tensor.storage).second) continue;
+    (product ? products : whole) += rank_bytes(tensor, tokens, kv_length, split);
+  }
+  for (const auto vertex : boost::make_iterator_range(vertices(layer))) {
+    if (layer[vertex].kind != OperatorKind::Attention) continue;
+    for (const Tensor& tensor : layer[vertex].kept) {
+      whole += rank_bytes(tensor, tokens, kv_length, split);
+    }
+  }
+  return whole + scaled(products, 1 - repeated);
+}
+
 Bytes weight_grad_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
                                    std::int64_t kv_length, const LayerSplit& split) {
   Bytes sum{};
@@ -68,13 +90,6 @@ Bytes weight_grad_activation_bytes(const OperatorGraph& layer, std::int64_t toke
     if (has_weights(source(edge, layer))) count(layer[edge], gradients);
   }
   return sum;
-}
-
-Bytes rebuilt_activation_bytes(const OperatorGraph& layer, std::int64_t tokens,
-                               std::int64_t kv_length, const LayerSplit& split,
-                               Recompute recompute) {
-  return saved_activation_bytes(layer, tokens, kv_length, split, Recompute::None) -
-         saved_activation_bytes(layer, tokens, kv_length, split, recompute);
 }
 
 }  // namespace meshplan::planner

@@ -36,7 +36,8 @@ constexpr int kContextTokens = 4096;
 ///   mbs:     divisors of the batch of one replica, at most 64; 1 where dp does not divide it
 ///   options: schedule and vpp, sp, recompute, zero, overlap, cp_kind, order
 ///
-/// Left to `--fix`: etp, hsdp, a stated split, and offload, whose time is not priced.
+/// Left to `--fix`: etp, hsdp, a stated split, and offload, which needs memory of the host that no
+/// cluster file states.
 class SearchSpace {
  public:
   /// `fixed`: keys of `--fix` take their one value.

@@ -96,5 +96,47 @@ TEST(BlockCost, FullRecomputationRepeatsTheForwardWithItsCommunication) {
   EXPECT_NEAR(cost.recompute.total().count(), 3, 1e-12);
 }
 
+TEST(BlockCost, SelectiveRecomputationRepeatsWhatTheFrameworkDropped) {
+  // 10 s forward: 2 of attention, 6 of products, 2 of element-wise work.
+  BlockCompute compute;
+  compute.forward = Seconds{10};
+  compute.core_attention = Seconds{2};
+  compute.products = Seconds{6};
+  BlockCommunication communication;
+  communication.tp_forward = Seconds{1};
+  const Layout layout = layout_from_text("tp2,pp1,dp1,mbs1,sp,recompute=selective");
+  profiles::Framework framework;
+  EXPECT_EQ(block_cost(compute, communication, layout, framework).recompute.total(), Seconds{2});
+  // Attention and half of the products kept: 3 + 2, and the gathers of its inputs.
+  framework.selective_products = 0.5;
+  EXPECT_NEAR(block_cost(compute, communication, layout, framework).recompute.total().count(), 5.5,
+              1e-12);
+}
+
+TEST(BlockCost, OffloadedActivationsShowBeyondTheWorkBesideThem) {
+  // 30 bytes at 10 bytes/s: 3 s, beside 2 s of forward and 1 + 3 s of backward.
+  BlockCost block;
+  block.forward.compute = Seconds{2};
+  block.input_grad.compute = Seconds{1};
+  block.weight_grad.compute = Seconds{3};
+  const BlockCost cost = offloaded(block, profiles::Bytes{30}, {{10}, {1}});
+  EXPECT_NEAR(cost.forward.overhead.count(), 1, 1e-12);
+  EXPECT_EQ(cost.input_grad.overhead, Seconds{0});
+  EXPECT_NEAR(offloaded(block, profiles::Bytes{70}, {{10}, {1}}).input_grad.overhead.count(), 3,
+              1e-12);
+}
+
+TEST(BlockCost, AHostThatLaunchesSlowlyHoldsBothPassesBack) {
+  // 9 s of host time: 3 beside 2 s of forward, 6 beside 5 s of backward.
+  BlockCost block;
+  block.forward.compute = Seconds{2};
+  block.input_grad.ep = Seconds{4};
+  block.weight_grad.compute = Seconds{1};
+  const BlockCost cost = launched(block, Seconds{9});
+  EXPECT_NEAR(cost.forward.overhead.count(), 1, 1e-12);
+  EXPECT_NEAR(cost.input_grad.overhead.count(), 1, 1e-12);
+  EXPECT_EQ(launched(block, Seconds{6}).forward, block.forward);
+}
+
 }  // namespace
 }  // namespace meshplan::planner

@@ -163,5 +163,34 @@ TEST(ScheduleCosts, AFullStageRetriesItsAllocations) {
   }
 }
 
+TEST(ScheduleCosts, AnUpdateOnTheHostIsBoundByItsMemory) {
+  // 8.03e9 parameters on one H100, eight on the host: gradients 4, weights 2, master copy and
+  // moments read and written 24 bytes each, at half of 614.4e9 bytes/s.
+  const Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
+  const auto optimizer = [&](const char* layout) {
+    return costs_of(problem, layout).stages[0].optimizer.count();
+  };
+  const double one_of_eight = 8.03e9 * 30 / (0.5 * 614.4e9 / 8);
+  EXPECT_NEAR(optimizer("tp1,pp1,dp8,mbs1,offload=optimizer"), one_of_eight, 0.05 * one_of_eight);
+  EXPECT_GT(optimizer("tp1,pp1,dp8,mbs1,offload=optimizer"), 5 * optimizer("tp1,pp1,dp8,mbs1"));
+  // Sharded, each rank updates an eighth.
+  EXPECT_NEAR(optimizer("tp1,pp1,dp8,mbs1,zero1,offload=optimizer"), one_of_eight / 8,
+              0.05 * one_of_eight / 8);
+}
+
+TEST(ScheduleCosts, ANearerHostTakesMoreActivations) {
+  // (12 + 4 / 4 + 6 * 3.5) h = 139 KB a token and layer take longer over PCIe than a layer's
+  // forward computes; NVLink-C2C of a Grace Hopper hides them.
+  const Problem pcie = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
+  const Problem c2c = training_problem("llama-3-8b", "gh200x4-slingshot:2", 4096, 8);
+  const char* const kept = "tp1,pp1,dp8,mbs1";
+  const char* const away = "tp1,pp1,dp8,mbs1,offload=activations";
+  const auto forward = [&](const Problem& problem, const char* layout) {
+    return costs_of(problem, layout).chunks[0].forward.total().count();
+  };
+  EXPECT_GT(forward(pcie, away), 1.2 * forward(pcie, kept));
+  EXPECT_DOUBLE_EQ(forward(c2c, away), forward(c2c, kept));
+}
+
 }  // namespace
 }  // namespace meshplan::planner

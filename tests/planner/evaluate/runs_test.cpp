@@ -33,9 +33,20 @@ TEST(ReadRuns, ResolvesPresetsAndOptions) {
   EXPECT_EQ(runs[0].refusal, std::nullopt);
   EXPECT_EQ(runs[0].problem.model.layers, 12);
   EXPECT_FALSE(runs[0].problem.uses_flash_attention());
-  EXPECT_EQ(runs[0].layout->overlap, Overlap::Grad);
+  // On Hopper Megatron-LM is Megatron-Core, which overlaps gathers with what it overlaps at all.
+  EXPECT_EQ(runs[0].problem.framework.name, "megatron-core");
+  EXPECT_EQ(runs[0].layout->overlap, Overlap::GradParam);
   EXPECT_EQ(runs[0].memory_kind, MemoryKind::Allocated);
   EXPECT_DOUBLE_EQ(runs[0].step->count(), 0.5);
+}
+
+TEST(ReadRuns, AttentionIsUnfusedOnVolta) {
+  std::string run = kRun;
+  run.replace(run.find("\"flash_attention\": false, "), 26, "");
+  run.replace(run.find("\"megatron\""), 10, "\"fsdp\"");
+  EXPECT_TRUE(runs_of(run)[0].problem.uses_flash_attention());
+  run.replace(run.find("dgx-h100:1"), 10, "v100-edr:1");
+  EXPECT_FALSE(runs_of(run)[0].problem.uses_flash_attention());
 }
 
 TEST(ReadRuns, AnUnreadableRunKeepsItsReason) {

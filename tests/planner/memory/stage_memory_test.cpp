@@ -158,5 +158,30 @@ TEST(StageMemory, GathersFreedLateFollowHowFarTheHostRunsAhead) {
   EXPECT_EQ(late("tp2,pp8,dp1,mbs1,sp"), whole);
 }
 
+TEST(StageMemory, OffloadedActivationsLeaveTwoLayersBehind) {
+  const Transformer model = preset("gpt2");
+  const auto kept = memory_of(model, "tp1,pp1,dp1,mbs8", 1024, 8, true);
+  const auto away = memory_of(model, "tp1,pp1,dp1,mbs8,offload=activations", 1024, 8, true);
+  // Of 12 layers 10 are gone; logits of 50,257 words outweigh two layers at the peak.
+  const std::int64_t layer = (kept[0].activations - away[0].activations).count / 12;
+  EXPECT_EQ(layer, INT64_C(8) * 1024 * (34 * 768 + 4 * 12));
+  EXPECT_EQ(away[0].optimizer, kept[0].optimizer);
+  const auto deeper =
+      memory_of(model, "tp1,pp1,dp1,mbs8,offload=activations,recompute=full", 1024, 8, true);
+  EXPECT_LE(deeper[0].allocated(), away[0].allocated());
+}
+
+TEST(StageMemory, CheckpointsByOperatorKeepAttentionAndHalfOfTheProducts) {
+  // Llama-3-8B, s = 8192: input 2h, attention's output 2h and statistics 4a, half of the results of
+  // qkv (2 + 4/4) h, projection 2h, gate and up 4 ffn, down 2h; 32 layers.
+  const Transformer model = preset("llama-3-8b");
+  const auto stages =
+      memory_of(model, "tp1,pp1,dp1,mbs1,recompute=selective", 8192, 1, true, "torchtitan");
+  const std::int64_t h = 4096;
+  const std::int64_t token = 2 * h + 2 * h + 4 * 32 + (3 * h + 2 * h + 4 * 14336 + 2 * h) / 2;
+  EXPECT_NEAR(static_cast<double>(stages[0].activations.count), 32.0 * 8192 * token,
+              0.02 * 32 * 8192 * token);
+}
+
 }  // namespace
 }  // namespace meshplan::planner

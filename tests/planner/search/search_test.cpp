@@ -83,7 +83,9 @@ TEST(Search, FindsWhatPredictingEveryLayoutFinds) {
     SearchOptions options;
     options.top = 3;
     // A pinned key keeps some spaces small.
-    if (*rc::gen::arbitrary<bool>()) options.fixed = read_layout_text("recompute=none", "--fix");
+    const auto* const pinned = *rc::gen::element("", "recompute=none", "offload=activations",
+                                                 "recompute=full,offload=optimizer");
+    if (*pinned != 0) options.fixed = read_layout_text(pinned, "--fix");
     const BruteForce expected = brute_force(problem, options.fixed);
     const PlanResult found = search(problem, options);
     RC_ASSERT(found.search->candidates == expected.candidates);
@@ -198,8 +200,10 @@ TEST(Search, BoundsNeverExceedWhatIsSimulated) {
     const SearchSpace space(problem.model, problem.workload, problem.cluster.devices());
     PriceBook book(problem);
     int seen = 0;
-    space.for_each([&](const Layout& layout) {
+    space.for_each([&](Layout layout) {
       if (++seen % 7 != 0) return;  // a sample
+      constexpr Offload kOffloads[] = {Offload::None, Offload::Activations, Offload::Optimizer};
+      layout.offload = kOffloads[seen / 7 % 3];
       if (broken_rule(layout, problem.model, problem.workload, problem.cluster.devices())) return;
       const PreparedLayout prepared = prepare(book, layout);
       const Seconds bound =
