@@ -100,7 +100,7 @@ std::string collective_answer(const CollectiveQuestion& question, const profiles
   out += fmt::format("time           {} ({} to {} with 80%)\n", human(estimate.time),
                      human(estimate.time / factor), human(estimate.time * factor));
   out += fmt::format("algbw          {}\nbusbw          {} ({} to {})\n", human(algorithm),
-                     human(bus), human(bus / factor), human(bus * factor));
+                     human(bus), human(bus / factor), human(factor * bus));
   return out;
 }
 
