@@ -20,12 +20,12 @@ struct Device {
   Bytes memory;                     ///< what a program can use of it at most
   BytesPerSecond memory_bandwidth;  ///< of HBM or GDDR, data sheet
   Bytes l2_cache;
-  int multiprocessors = 0;            ///< SMs, or cores of a CPU
-  int nvlinks = 0;                    ///< 0: none
-  BytesPerSecond nvlink_bandwidth{};  ///< of one NVLink, one direction
-  BytesPerSecond pcie_bandwidth{};    ///< one direction
-  BytesPerSecond host_bandwidth{};    ///< to the host's memory, one direction: NVLink-C2C, or PCIe
-  std::string usual_cluster;          ///< cluster preset whose figures stand in for unstated ones
+  int multiprocessors = 0;                      ///< SMs, or cores of a CPU
+  int nvlinks = 0;                              ///< 0: none
+  BytesPerSecond nvlink_bandwidth{};            ///< of one NVLink, one direction
+  BytesPerSecond pcie_bandwidth{};              ///< one direction
+  std::optional<BytesPerSecond> c2c_bandwidth;  ///< NVLink-C2C to the host's memory, one direction
+  std::string usual_cluster;  ///< cluster preset whose figures stand in for unstated ones
   std::optional<double> dollars_per_hour;
   std::string source;  ///< where the facts were read
 

@@ -61,12 +61,12 @@ std::array<std::optional<FlopsPerSecond>, 6> read_peaks(const JsonNode& node) {
 
 Device read_device(const JsonNode& node) {
   node.require_schema("device");
-  node.refuse_unknown_keys(
-      {"schema", "id", "architecture", "compute_capability", "peak_flops_per_second",
-       "memory_bytes", "memory_bandwidth_bytes_per_second", "l2_cache_bytes", "multiprocessors",
-       "peak_clock_hertz", "maximum_clock_hertz", "nvlinks", "nvlink_bytes_per_second",
-       "pcie_bytes_per_second", "c2c_bytes_per_second", "usual_cluster", "dollars_per_hour",
-       "source"});
+  node.refuse_unknown_keys({"schema", "id", "architecture", "compute_capability",
+                            "peak_flops_per_second", "memory_bytes",
+                            "memory_bandwidth_bytes_per_second", "l2_cache_bytes",
+                            "multiprocessors", "peak_clock_hertz", "maximum_clock_hertz", "nvlinks",
+                            "nvlink_bytes_per_second", "pcie_bytes_per_second",
+                            "c2c_bytes_per_second", "usual_cluster", "dollars_per_hour", "source"});
   read_clocks(node);  // used by borrowed_profile() only, but wrong wherever it stands
   constexpr std::int64_t kMostBytes = std::int64_t{1} << 50;
   Device device;
@@ -83,8 +83,9 @@ Device read_device(const JsonNode& node) {
     device.nvlink_bandwidth = {node.at("nvlink_bytes_per_second").positive_number()};
   }
   device.pcie_bandwidth = {node.at("pcie_bytes_per_second").positive_number()};
-  const auto c2c = node.find_value("c2c_bytes_per_second");
-  device.host_bandwidth = c2c ? BytesPerSecond{c2c->positive_number()} : device.pcie_bandwidth;
+  if (const auto c2c = node.find_value("c2c_bytes_per_second")) {
+    device.c2c_bandwidth = BytesPerSecond{c2c->positive_number()};
+  }
   if (const auto usual = node.find_value("usual_cluster")) device.usual_cluster = usual->string();
   if (const auto price = node.find_value("dollars_per_hour")) {
     device.dollars_per_hour = price->positive_number();
@@ -115,9 +116,7 @@ nlohmann::json device_json(const Device& device) {
       {"source", device.source},
   };
   if (device.nvlinks > 0) out["nvlink_bytes_per_second"] = device.nvlink_bandwidth.rate;
-  if (device.host_bandwidth != device.pcie_bandwidth) {
-    out["c2c_bytes_per_second"] = device.host_bandwidth.rate;
-  }
+  if (device.c2c_bandwidth) out["c2c_bytes_per_second"] = device.c2c_bandwidth->rate;
   if (!device.usual_cluster.empty()) out["usual_cluster"] = device.usual_cluster;
   if (device.dollars_per_hour) out["dollars_per_hour"] = *device.dollars_per_hour;
   return out;

@@ -21,8 +21,9 @@ double server_memory(const profiles::Cluster& cluster) {
 
 HostLink host_link(const profiles::Cluster& cluster) {
   const int sharing = std::max(1, cluster.devices_used_per_node);
-  return {{kCopyEfficiency * cluster.device.host_bandwidth.rate},
-          {kUpdateEfficiency * server_memory(cluster) / sharing}};
+  return {
+      {kCopyEfficiency * cluster.device.c2c_bandwidth.value_or(cluster.device.pcie_bandwidth).rate},
+      {kUpdateEfficiency * server_memory(cluster) / sharing}};
 }
 
 }  // namespace meshplan::planner
