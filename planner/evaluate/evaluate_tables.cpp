@@ -28,6 +28,11 @@ using profiles::DataFiles;
 using profiles::InputError;
 using profiles::Seconds;
 
+/// What a group's name says of a number format: nothing of bf16, the usual one.
+std::string format_of(profiles::DataType type) {
+  return type == profiles::DataType::Bf16 ? "" : " " + std::string(profiles::name(type));
+}
+
 class Evaluation {
  public:
   Evaluation(const TablesQuestion& question, const profiles::ClusterTable& clusters,
@@ -116,7 +121,8 @@ class Evaluation {
       const GemmShape& s = row.shape;
       if (!holds(question_.half, is_fitted({s.n, s.k}))) continue;
       ++rows_;
-      compare(profile.name + " gemm", fmt::format("{} m {} n {} k {}", device.id, s.m, s.n, s.k),
+      compare(profile.name + " gemm" + format_of(row.type),
+              fmt::format("{} m {} n {} k {}", device.id, s.m, s.n, s.k),
               gemm_time(s, row.type, profile, Clocks::Locked).time, Seconds{row.seconds});
     }
     for (const AttentionMeasurement& row : tables.attention) {
@@ -126,7 +132,7 @@ class Evaluation {
       const char* phase = row.decode() ? "decode" : "prefill";
       const Estimate price = attention_time(s, AttentionPass::Forward, AttentionKernel::Flash,
                                             row.type, profile, Clocks::Locked);
-      compare(fmt::format("{} {}", profile.name, phase),
+      compare(fmt::format("{} {}{}", profile.name, phase, format_of(row.type)),
               fmt::format("{} {} batch {} query {} kv {} heads {}/{} dim {}", device.id, phase,
                           s.batch, s.query_len, s.kv_len, s.heads, s.kv_heads, s.head_dim),
               price.time, Seconds{row.seconds});

@@ -32,6 +32,15 @@ std::string summary(const Tables& tables) {
 
 profiles::DeviceProfile fit_profile(const profiles::Device& device, const Tables& tables,
                                     const std::string& date) {
+  const auto require_bf16 = [&](const auto& rows) {
+    for (const auto& row : rows) {
+      if (row.type == profiles::DataType::Bf16) continue;
+      throw profiles::InputError("tables of " + device.id, "rows in bf16",
+                                 std::string(profiles::name(row.type)));
+    }
+  };
+  require_bf16(tables.gemm);
+  require_bf16(tables.attention);
   std::vector<AttentionMeasurement> prefill, decode;
   for (const AttentionMeasurement& row : tables.attention) {
     (row.decode() ? decode : prefill).push_back(row);

@@ -26,7 +26,7 @@ std::string file_text(const std::string& path) {
 
 profiles::DataType read_type(const CsvTable& table, std::size_t row, CsvTable::Column column) {
   const auto type = profiles::data_type_from(table.text(row, column));
-  if (type != profiles::DataType::Bf16) table.refuse(row, column, "bf16");
+  if (!type) table.refuse(row, column, "bf16, fp16, fp8, fp4, tf32 or fp32");
   return *type;
 }
 

@@ -32,7 +32,7 @@ struct Tables {
 };
 
 /// Reads CSV tables; a table with the column "phase" holds attention, any other GEMMs. Columns:
-/// DESIGN.md section 6. Rows in other formats than bf16 are refused, with file and line.
+/// DESIGN.md section 6. Unknown number formats are refused, with file and line.
 Tables read_tables(const std::vector<std::string>& paths);
 
 }  // namespace meshplan::planner

@@ -43,6 +43,16 @@ TEST(EvaluateTables, TakesTheRowsOfOneHalf) {
   EXPECT_EQ(evaluated(path, {.half = Half::Held}).time.runs, 3 - fitted);
 }
 
+TEST(EvaluateTables, NamesNumberFormatsBesidesBf16) {
+  const std::string path = table("gemm_h200-sxm-141gb.csv",
+                                 "dtype,m,n,k,seconds\nbf16,4096,8192,8192,7e-4\n"
+                                 "fp8,4096,8192,8192,4e-4\n");
+  const TablesReport report = evaluated(path, {});
+  ASSERT_EQ(report.groups.size(), 2);
+  EXPECT_EQ(report.groups[0].name, "h200-sxm-141gb gemm");
+  EXPECT_EQ(report.groups[1].name, "h200-sxm-141gb gemm fp8");
+}
+
 TEST(EvaluateTables, PricesAnUnseenDeviceFromItsKin) {
   const std::string path = products("h100-sxm-80gb");
   EXPECT_EQ(evaluated(path, {}).groups.at(0).name, "h100-sxm-80gb gemm");

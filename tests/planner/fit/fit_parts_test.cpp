@@ -129,7 +129,7 @@ TEST(ReadTables, TellsGemmFromAttentionByTheirColumns) {
 }
 
 TEST(ReadTables, RefusesWhatItCannotFit) {
-  EXPECT_THAT(refusal("dtype,m,n,k,seconds\nfp8,16,32,64,1e-6\n"), HasSubstr("bf16"));
+  EXPECT_THAT(refusal("dtype,m,n,k,seconds\nint8,16,32,64,1e-6\n"), HasSubstr("bf16"));
   EXPECT_THAT(refusal("dtype,m,n,k,seconds\nbf16,16,32,64,-1\n"), HasSubstr(":2"));
   EXPECT_THAT(refusal("dtype,m,n,seconds\nbf16,16,32,1e-6\n"), HasSubstr("'k'"));
   EXPECT_THAT(refusal("phase,batch,query_len,kv_len,heads,kv_heads,head_dim,dtype,seconds\n"

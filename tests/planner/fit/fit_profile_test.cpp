@@ -12,6 +12,7 @@
 #include "profiles/data_files.h"
 #include "profiles/device_json.h"
 #include "profiles/device_profile_json.h"
+#include "profiles/input_error.h"
 
 namespace meshplan::planner {
 namespace {
@@ -113,6 +114,13 @@ TEST_P(ShippedProfile, IsWhatFittingTheTablesYields) {
   EXPECT_EQ(again.attention, fresh.attention);
   EXPECT_EQ(again.decode, fresh.decode);
   EXPECT_EQ(again.memory_bound, fresh.memory_bound);
+}
+
+TEST(FitProfile, RefusesOtherFormatsThanBf16) {
+  Tables tables;
+  tables.gemm.push_back({{16, 32, 64, 1}, profiles::DataType::Fp8, 1e-6});
+  const profiles::Device device = profiles::load_device("h100", profiles::DataFiles());
+  EXPECT_THROW(fit_profile(device, tables, "2026-11-27"), profiles::InputError);
 }
 
 INSTANTIATE_TEST_SUITE_P(
