@@ -216,7 +216,7 @@ Layout read(std::string_view text, const Problem&, const std::string& where) {
   out.cp = toml.count("parallelism.context_parallel_degree");
   const int replicas = toml.count("parallelism.data_parallel_replicate_degree");
   const int shards = toml.count("parallelism.data_parallel_shard_degree");
-  out.dp = replicas * shards;
+  out.dp = ranks_of(replicas, shards, where);
   if (shards > 1 || out.cp > 1) {
     const bool never = toml.at("parallelism.fsdp_reshard_after_forward").string() == "never";
     out.zero = never ? 2 : 3;
