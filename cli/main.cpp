@@ -28,6 +28,13 @@ int refuse(const std::string& message, int code) {
   return code;
 }
 
+/// `code`, unless what was printed got lost: a full disk or a closed pipe is seen here at the
+/// latest.
+int printed(int code) {
+  const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  return lost ? refuse("standard output cannot be written", cli::kBadInput) : code;
+}
+
 /// CLI11 would only say that a subcommand is required.
 void refuse_unknown_command(CLI::App& app, int argc, char** argv) {
   if (argc < 2 || *argv[1] == '-') return;
@@ -63,17 +70,13 @@ int main(int argc, char** argv) {
   try {
     refuse_unknown_command(app, argc, argv);
     app.parse(argc, argv);
-    const int code = action();
-    // A full disk or a closed pipe is seen here at the latest.
-    if (std::fflush(stdout) != 0)
-      return refuse("standard output cannot be written", cli::kBadInput);
-    return code;
+    return printed(action());
   } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
+    return printed(app.exit(help));
   } catch (const CLI::CallForAllHelp& help) {
-    return app.exit(help);
+    return printed(app.exit(help));
   } catch (const CLI::CallForVersion& version) {
-    return app.exit(version);
+    return printed(app.exit(version));
   } catch (const CLI::ParseError& error) {
     return refuse(std::string(error.what()) + " (see 'meshplan --help')", cli::kBadInput);
   } catch (const profiles::InputError& error) {

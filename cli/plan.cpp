@@ -68,7 +68,13 @@ class FrameworkFilter {
 };
 
 int run(const Options& options) {
+  require_inference_with(options.serving);
   if (options.serving.inference) {
+    if (options.fleet.asked()) {
+      throw profiles::InputError(
+          "--inference", "flags of serving",
+          "--deadline-days, --tokens or --max-dollars, which are of training");
+    }
     return plan_serving(
         options.problem, options.serving,
         {options.top, options.objective, options.fixed, options.out, options.as_json});

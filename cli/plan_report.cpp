@@ -85,6 +85,11 @@ std::string plans_text(const Problem& problem, const planner::PlanResult& result
                        planner::text(miss.plan.layout, training(problem)), human(miss.missing),
                        human(problem.memory_limit()));
     if (!miss.cheapest_knob.empty()) out += fmt::format("Cheapest mend: {}.\n", miss.cheapest_knob);
+  } else if (result.search && result.plans.empty()) {
+    out += result.search->candidates == 0
+               ? fmt::format("No layout of {} devices and {} layers has what --fix asks for.\n",
+                             problem.cluster.devices(), problem.model.layers)
+               : "No layout is left; the reasons stand below.\n";
   }
   if (result.search) {
     const auto& s = *result.search;

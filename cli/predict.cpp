@@ -119,6 +119,7 @@ int answer_collective(const Options& options) {
 
 int run(const Options& options) {
   if (!options.collective.operation.empty()) return answer_collective(options);
+  require_inference_with(options.serving);
   if (options.serving.inference) {
     return predict_serving(options.problem, options.serving, options.layout,
                            {.out = options.out, .as_json = options.as_json});

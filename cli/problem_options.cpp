@@ -19,6 +19,9 @@ namespace {
 double fraction_flag(const std::string& text, const std::string& flag) {
   double value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (status == std::errc::result_out_of_range) {
+    throw InputError(flag, "a whole number of at most 2147483647", "'" + text + "'");
+  }
   if (status != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value < 1)) {
     throw InputError(flag, "a fraction from 0 to below 1", "'" + text + "'");
   }

@@ -109,6 +109,20 @@ void add_serving_options(CLI::App& command, ServingOptions& options) {
   add("--max-tpot-ms", options.max_tpot_ms, "longest mean time per output token", "X");
 }
 
+void require_inference_with(const ServingOptions& options) {
+  if (options.inference) return;
+  const auto needs = [](const char* flag, const std::string& value) {
+    if (!value.empty()) throw InputError(flag, "--inference with it", "training");
+  };
+  needs("--prompt", options.prompt);
+  needs("--output", options.output);
+  needs("--concurrency", options.concurrency);
+  needs("--batch", options.batch);
+  needs("--max-ttft-ms", options.max_ttft_ms);
+  needs("--max-tpot-ms", options.max_tpot_ms);
+  if (options.engine != ServingOptions{}.engine) needs("--engine", options.engine);
+}
+
 int plan_serving(const ProblemOptions& given, const ServingOptions& serving,
                  const ServingOutput& output) {
   const Question question = question_from(given, serving);

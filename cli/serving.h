@@ -12,6 +12,8 @@ struct ServingOptions {
   std::string prompt, output, concurrency, batch, engine = "generic", max_ttft_ms, max_tpot_ms;
 };
 void add_serving_options(CLI::App& command, ServingOptions& options);
+/// Throws InputError for a flag of serving without --inference, which would otherwise do nothing.
+void require_inference_with(const ServingOptions& options);
 
 /// What both commands print and write besides.
 struct ServingOutput {

@@ -43,14 +43,14 @@ std::string styled(std::string_view text, Style style) {
 Progress::Progress() : active_(::isatty(STDERR_FILENO) != 0) {}
 
 Progress::~Progress() {
-  if (shown_) std::fputs("\r\033[K", stderr);
+  if (!shown_.empty()) std::fputs("\r\033[K", stderr);
 }
 
 void Progress::show(const std::string& line) {
-  if (!active_) return;
+  if (!active_ || line == shown_) return;
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);
-  shown_ = true;
+  shown_ = line;
 }
 
 }  // namespace meshplan::cli

@@ -12,7 +12,8 @@ enum class Style { Plain, Bold, Dim, Green, Yellow, Red };
 /// `text` in `style` where standard output wants colour, else as it is.
 std::string styled(std::string_view text, Style style);
 
-/// One line on standard error that overwrites itself; nothing where that is no terminal.
+/// One line on standard error that overwrites itself, when it has changed; nothing where that is no
+/// terminal.
 class Progress {
  public:
   Progress();
@@ -23,7 +24,7 @@ class Progress {
 
  private:
   bool active_;
-  bool shown_ = false;
+  std::string shown_;
 };
 
 }  // namespace meshplan::cli

@@ -164,11 +164,17 @@ class ComputePricer {
     shape.batch = std::max<std::int64_t>(1, sequences_ * query_ / seq_);
     const double share =
         static_cast<double>(sequences_ * query_) / static_cast<double>(shape.batch * seq_);
-    if (op.window) shape.kv_len = std::min<std::int64_t>(shape.kv_len, *op.window);
+    AttentionShape in_window = shape;
+    if (op.window) in_window.kv_len = std::min<std::int64_t>(shape.kv_len, *op.window);
     const auto kernel = framework_.flash2 ? AttentionKernel::Flash2 : AttentionKernel::Flash;
+    const auto of_shape = [&](const AttentionShape& keys, AttentionPass which) {
+      return attention_time(keys, which, kernel, attention_type_, profile_, Clocks::Sustained);
+    };
     const auto pass = [&](AttentionPass which) {
-      Estimate out =
-          attention_time(shape, which, kernel, attention_type_, profile_, Clocks::Sustained);
+      Estimate out = of_shape(in_window, which);
+      if (op.window_share < 1) {
+        out.time = op.window_share * out.time + (1 - op.window_share) * of_shape(shape, which).time;
+      }
       out.time *= share * framework_.attention_slowdown;
       return out;
     };

@@ -62,8 +62,12 @@ Failure failure_of(const Violation& violation, const Layout& l, const Problem& p
     case Rule::HiddenByTp:
       if (model.hidden % l.tp != 0) {
         divides(l.tp, model.hidden, "hidden units");
-      } else {
+      } else if (model.ffn % l.tp != 0) {
         divides(l.tp, model.ffn, "units of the MLP");
+      } else if (model.experts && model.experts->shared_width % l.tp != 0) {
+        divides(l.tp, model.experts->shared_width, "units of the shared expert");
+      } else if (model.experts) {
+        divides(l.expert_tp(), model.experts->width, "units of an expert");
       }
       break;
     case Rule::BatchByMicrobatch:

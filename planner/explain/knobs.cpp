@@ -44,7 +44,8 @@ Layout tidied(Layout changed, const Layout& before) {
 
 }  // namespace
 
-std::vector<KnobTurn> knob_turns(const Layout& layout, const Problem& problem) {
+std::vector<KnobTurn> knob_turns(const Layout& layout, const Problem& problem,
+                                 bool with_too_many_devices) {
   const Transformer& model = problem.model;
   std::vector<KnobTurn> out;
   const std::int64_t wanted = devices_of(layout);
@@ -54,7 +55,8 @@ std::vector<KnobTurn> knob_turns(const Layout& layout, const Problem& problem) {
     change(changed);
     changed = tidied(std::move(changed), layout);
     const std::int64_t devices = devices_of(changed);
-    if (changed == layout || (devices > all && devices >= wanted)) return;
+    if (changed == layout || (devices > all && devices > wanted)) return;
+    if (devices > all && !with_too_many_devices && devices == wanted) return;
     out.push_back({knob, std::move(value), std::move(changed)});
   };
   const auto number = [](const char* knob, int value) { return fmt::format("{}{}", knob, value); };
@@ -138,6 +140,9 @@ std::vector<KnobTurn> knob_turns(const Layout& layout, const Problem& problem) {
     }
   }
   if (layout.etp) turn("etp", "etp as tp", [&](Layout& l) { l.etp.reset(); });
+  if (model.experts && layout.expert_tp() > 1) {
+    turn("etp", "etp1", [&](Layout& l) { l.etp = 1; });
+  }
   if (!layout.stages.empty())
     turn("stages", "a balanced split", [&](Layout& l) { l.stages.clear(); });
   return out;

@@ -22,8 +22,10 @@ struct KnobTurn {
 /// When tp, pp or cp turns, dp follows so that as many devices are used as before, or where that
 /// cannot be, all of them; dp alone turns to fewer. What a turn makes meaningless goes with it:
 /// chunks and schedule without a pipeline, sp without tp, ZeRO without replicas, a split of other
-/// chunks.
-std::vector<KnobTurn> knob_turns(const Layout& layout, const Problem& problem);
+/// chunks. Of a layout that wants more devices than there are, turns that want as many are left out
+/// unless `with_too_many_devices`: they alone never run.
+std::vector<KnobTurn> knob_turns(const Layout& layout, const Problem& problem,
+                                 bool with_too_many_devices = false);
 
 /// What was changed from `from` to `to`, as the text of the changed keys: "pp4, dp2,
 /// recompute=full"; a key that is back at its default is named with "no" or its value.

@@ -137,7 +137,7 @@ std::vector<Mending> mendings(PriceBook& book, const Layout& layout,
   std::vector<Mending> out;
   for (const Failure& failure : failures) {
     Mending mending{failure, {}, {}, {}};
-    for (auto& [knob, turns] : by_knob(knob_turns(layout, problem))) {
+    for (auto& [knob, turns] : by_knob(knob_turns(layout, problem, true))) {
       std::vector<Layout> cleared;
       for (const KnobTurn& turn : turns) {
         if (!clears(failure, broken, turn.layout, book)) continue;

@@ -64,6 +64,10 @@ std::string write(const LaunchPlan& plan) {
   if (workload.data_type == DataType::Bf16) out["bf16"] = {{"enabled", true}};
   if (workload.data_type == DataType::Fp16) out["fp16"] = {{"enabled", true}};
   out["optimizer"] = {{"type", optimizer_type(workload.optimizer)}, {"params", {{"lr", 1e-4}}}};
+  // ZeRO knows the states of Adam and Lion; torch's SGD works but was never tested with it.
+  if (l.zero > 0 && workload.optimizer == Optimizer::Sgd) {
+    out["zero_allow_untested_optimizer"] = true;
+  }
   out["zero_optimization"] = zero_json(l);
   if (l.pp == 1 && l.tp > 1) out["tensor_parallel"] = {{"autotp_size", l.tp}};
   if (l.pp > 1) {

@@ -56,7 +56,7 @@ int replicas_of_script(std::string_view text) {
   int last = 0;
   const char* begin = text.data() + at + kLoop.size();
   std::from_chars(begin, text.data() + text.size(), last);
-  return last + 1;
+  return last < 0 || last >= 1'000'000 ? 0 : last + 1;  // 0: refused as a degree
 }
 
 }  // namespace meshplan::planner

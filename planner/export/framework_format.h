@@ -36,6 +36,9 @@ struct LaunchNodes {
 };
 LaunchNodes launch_nodes(const LaunchPlan& plan);
 
+/// `a` times `b` ranks. Throws InputError at `where` if there cannot be so many.
+int ranks_of(int a, int b, const std::string& where);
+
 /// Layers of each chunk; the default split where the layout does not say.
 std::vector<int> layers_of_chunks(const LaunchPlan& plan);
 

@@ -23,13 +23,16 @@ FrameworkRule read_rule(const JsonNode& node, const std::string& framework) {
 }
 
 TargetFramework read_framework(const JsonNode& node) {
-  node.refuse_unknown_keys({"name", "title", "version", "aliases", "workload", "rules"});
+  node.refuse_unknown_keys({"name", "title", "version", "aliases", "workload", "checked", "rules"});
   TargetFramework out;
   out.name = node.at("name").string();
   out.title = node.at("title").string();
   out.version = node.at("version").string();
   if (const auto aliases = node.find_value("aliases")) {
     for (const JsonNode& alias : aliases->elements()) out.aliases.push_back(alias.string());
+  }
+  if (const auto checked = node.find_value("checked")) {
+    for (const JsonNode& source : checked->elements()) out.checked.push_back(source.string());
   }
   const std::string workload = node.at("workload").string();
   if (workload != "training" && workload != "inference") {

@@ -27,6 +27,8 @@ struct TargetFramework {
   std::string version;
   std::vector<std::string> aliases;
   bool training = true;  ///< false: an inference engine
+  /// Public files that keys and rules were held against, where not those of the version itself.
+  std::vector<std::string> checked;
   std::vector<FrameworkRule> rules;
 
   [[nodiscard]] std::string full_name() const { return title + " " + version; }

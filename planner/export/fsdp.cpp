@@ -61,7 +61,7 @@ Layout read(std::string_view text, const Problem&, const std::string& where) {
   }
   Layout out;
   out.hsdp = shape.size() == 2 ? shape[0] : 1;
-  out.dp = out.hsdp * shape.back();
+  out.dp = ranks_of(out.hsdp, shape.back(), where);
   const auto reshard = shard->named.find("reshard_after_forward");
   out.zero = reshard != shard->named.end() && reshard->second == "False" ? 2 : 3;
   if (out.zero == 2) out.overlap = Overlap::GradParam;

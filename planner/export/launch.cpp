@@ -8,6 +8,7 @@
 #include "planner/export/framework_format.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/stage_split.h"
+#include "profiles/input_error.h"
 
 namespace meshplan::planner {
 namespace {
@@ -39,6 +40,16 @@ Layout as_run(Layout layout, const Problem& problem) {
   return canonical(layout, problem.model);
 }
 
+/// Throws InputError at `where` for a degree that nothing can have.
+Layout with_degrees(Layout layout, const std::string& where) {
+  const int least = std::min({layout.tp, layout.pp, layout.dp, layout.cp, layout.ep, layout.mbs,
+                              layout.vpp, layout.hsdp, layout.expert_tp()});
+  if (least < 1) {
+    throw profiles::InputError(where, "degrees of at least 1", std::to_string(least));
+  }
+  return layout;
+}
+
 }  // namespace
 
 std::string launch_text(const TargetFramework& framework, const LaunchPlan& plan) {
@@ -54,12 +65,21 @@ std::string launch_text(const TargetFramework& framework, const LaunchPlan& plan
 
 Layout layout_from_launch(const TargetFramework& framework, std::string_view text,
                           const Problem& problem, const std::string& where) {
-  return format_of(framework).read(text, problem, where);
+  return with_degrees(format_of(framework).read(text, problem, where), where);
 }
 
 std::vector<std::string> launch_keys(const TargetFramework& framework, std::string_view text,
                                      const std::string& where) {
   return format_of(framework).keys(text, where);
+}
+
+int ranks_of(int a, int b, const std::string& where) {
+  constexpr std::int64_t kMost = 100'000'000;
+  const std::int64_t ranks = std::int64_t{1} * a * b;
+  if (ranks < 1 || ranks > kMost) {
+    throw profiles::InputError(where, "1 to 100,000,000 ranks", std::to_string(ranks));
+  }
+  return static_cast<int>(ranks);
 }
 
 std::string comment_lines(const LaunchPlan& plan, std::string_view mark) {

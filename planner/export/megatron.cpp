@@ -122,7 +122,7 @@ std::string write(const LaunchPlan& plan) {
   command.raw(std::string(kProgram));
   add_layout(plan, command);
   add_workload(plan, command);
-  add_megatron_model(plan.problem.model, command);
+  add_megatron_model(plan.problem.model, plan.problem.workload, command);
   command.flag("--mock-data");
   command.flag("--train-iters", 20);
   command.flag("--eval-iters", 0);

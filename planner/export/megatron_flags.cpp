@@ -18,7 +18,7 @@ namespace {
 using profiles::InputError;
 
 /// Flags that this reader understands, model flags aside.
-constexpr std::array<std::string_view, 41> kKnown = {
+constexpr std::array<std::string_view, 42> kKnown = {
     "--tensor-model-parallel-size",
     "--pipeline-model-parallel-size",
     "--context-parallel-size",
@@ -29,6 +29,7 @@ constexpr std::array<std::string_view, 41> kKnown = {
     "--num-distributed-optimizer-instances",
     "--use-megatron-fsdp",
     "--use-torch-fsdp2",
+    "--torch-fsdp2-no-reshard-after-forward",
     "--data-parallel-sharding-strategy",
     "--micro-batch-size",
     "--global-batch-size",
@@ -234,7 +235,7 @@ class Reader {
              megatron_fsdp ? "--use-megatron-fsdp" : "--use-distributed-optimizer");
     }
     l.zero = distributed ? 1 : 0;
-    if (torch_fsdp) l.zero = 3;
+    if (torch_fsdp) l.zero = flags_.has("--torch-fsdp2-no-reshard-after-forward") ? 2 : 3;
     const auto strategy = flags_.value("--data-parallel-sharding-strategy", where_);
     if (megatron_fsdp) {
       constexpr std::array<std::string_view, 4> kStrategies = {"no_shard", "optim", "optim_grads",

@@ -13,7 +13,7 @@ namespace {
 
 using profiles::InputError;
 
-constexpr std::array<std::string_view, 40> kModelFlags = {
+constexpr std::array<std::string_view, 42> kModelFlags = {
     "--num-layers",
     "--hidden-size",
     "--ffn-hidden-size",
@@ -38,6 +38,8 @@ constexpr std::array<std::string_view, 40> kModelFlags = {
     "--attention-dropout",
     "--hidden-dropout",
     "--window-size",
+    "--window-attn-skip-freq",
+    "--softmax-type",
     "--num-experts",
     "--moe-router-topk",
     "--moe-ffn-hidden-size",
@@ -56,6 +58,16 @@ constexpr std::array<std::string_view, 40> kModelFlags = {
     "--rotary-base",
 };
 
+/// One entry a layer, 1 for those that `chosen` names: "[1,0,1]".
+template <typename Chosen>
+std::string layer_list(const Transformer& model, const Chosen& chosen) {
+  std::string out;
+  for (int layer = 0; layer < model.layers; ++layer) {
+    out += fmt::format("{}{}", layer == 0 ? "[" : ",", chosen(layer) ? 1 : 0);
+  }
+  return out + "]";
+}
+
 void add_attention(const Transformer& model, ShellCommand& command) {
   if (const auto& latent = model.latent_attention) {
     command.flag("--multi-latent-attention");
@@ -64,6 +76,7 @@ void add_attention(const Transformer& model, ShellCommand& command) {
     command.flag("--qk-head-dim", latent->nope_head_dim);
     command.flag("--qk-pos-emb-head-dim", latent->rope_head_dim);
     command.flag("--v-head-dim", latent->value_head_dim);
+    command.flag("--qk-layernorm");  // of the latents
     return;
   }
   if (model.kv_heads != model.heads) {
@@ -72,12 +85,17 @@ void add_attention(const Transformer& model, ShellCommand& command) {
   }
   if (model.head_dim * model.heads != model.hidden) command.flag("--kv-channels", model.head_dim);
   if (model.query_key_norm) command.flag("--qk-layernorm");
-  if (model.sliding_window) {
-    command.flag("--window-size", fmt::format("{},0", *model.sliding_window));
+  if (model.attention_sinks) command.flag("--softmax-type", std::string("learnable"));
+  if (!model.sliding_window) return;
+  // Keys to the left and to the right of a query, itself not counted.
+  command.flag("--window-size", fmt::format("{},0", *model.sliding_window - 1));
+  if (!model.full_attention_layers.empty()) {
+    const auto windowed = [&](int layer) { return model.windowed(layer); };
+    command.flag("--window-attn-skip-freq", layer_list(model, windowed));
   }
 }
 
-void add_experts(const Transformer& model, ShellCommand& command) {
+void add_experts(const Transformer& model, const Workload& workload, ShellCommand& command) {
   const Experts& experts = *model.experts;
   command.flag("--num-experts", experts.count);
   command.flag("--moe-router-topk", experts.per_token);
@@ -85,19 +103,18 @@ void add_experts(const Transformer& model, ShellCommand& command) {
   if (experts.shared_width > 0) {
     command.flag("--moe-shared-expert-intermediate-size", experts.shared_width);
   }
-  // One entry a layer: 1 routes to experts.
-  std::string frequency;
-  bool all = true;
-  for (int layer = 0; layer < model.layers; ++layer) {
-    all = all && model.sparse(layer);
-    frequency += fmt::format("{}{}", layer == 0 ? "[" : ",", model.sparse(layer) ? 1 : 0);
-  }
-  if (!all) command.flag("--moe-layer-freq", frequency + "]");
+  const auto sparse = [&](int layer) { return model.sparse(layer); };
+  const std::string frequency = layer_list(model, sparse);
+  if (frequency.find('0') != std::string::npos) command.flag("--moe-layer-freq", frequency);
   if (experts.router_bias) {
     command.flag("--moe-router-score-function", std::string("sigmoid"));
     command.flag("--moe-router-enable-expert-bias");
   }
-  command.flag("--moe-grouped-gemm");
+  // The grouped kernels know bf16, and fp8 beside it, only.
+  using profiles::DataType;
+  if (workload.data_type == DataType::Bf16 || workload.data_type == DataType::Fp8) {
+    command.flag("--moe-grouped-gemm");
+  }
   command.flag("--moe-token-dispatcher-type", std::string("alltoall"));
 }
 
@@ -109,30 +126,38 @@ struct Stated {
 
 }  // namespace
 
-void add_megatron_model(const Transformer& model, ShellCommand& command) {
+void add_megatron_model(const Transformer& model, const Workload& workload, ShellCommand& command) {
   command.flag("--num-layers", model.layers);
   command.flag("--hidden-size", model.hidden);
   if (model.ffn > 0) command.flag("--ffn-hidden-size", model.ffn);
   command.flag("--num-attention-heads", model.heads);
   add_attention(model, command);
-  command.flag("--max-position-embeddings", model.max_positions);
+  // At least the sequence, or it is refused.
+  const bool table = model.position == PositionKind::Learned;
+  command.flag("--max-position-embeddings",
+               table ? model.max_positions : std::max(model.max_positions, workload.seq_len));
   const std::string position = model.position == PositionKind::Learned  ? "learned_absolute"
                                : model.position == PositionKind::Rotary ? "rope"
                                                                         : "none";
   command.flag("--position-embedding-type", position);
+  if (model.position == PositionKind::Rotary) {
+    command.flag("--rotary-base", fmt::format("{:.0f}", model.rotary_base));
+  }
   if (model.normalization == Normalization::RmsNorm) {
     command.flag("--normalization", std::string("RMSNorm"));
   }
   if (model.activation == Activation::SwiGlu) command.flag("--swiglu");
   if (model.activation == Activation::SquaredRelu) command.flag("--squared-relu");
-  if (!model.mlp_bias || !model.projection_bias) {
+  const bool all_sparse = model.experts && model.ffn == 0;
+  const bool mlp_bias = all_sparse ? model.experts->bias : model.mlp_bias;
+  if (!mlp_bias || !model.projection_bias) {
     command.flag("--disable-bias-linear");
     if (model.qkv_bias) command.flag("--add-qkv-bias");
   }
   if (!model.tied_embeddings) command.flag("--untie-embeddings-and-output-weights");
   command.flag("--attention-dropout", fmt::format("{}", model.attention_dropout));
   command.flag("--hidden-dropout", fmt::format("{}", model.dropout));
-  if (model.experts) add_experts(model, command);
+  if (model.experts) add_experts(model, workload, command);
   command.flag("--tokenizer-type", std::string("NullTokenizer"));
   command.flag("--vocab-size", model.vocab);
 }
@@ -178,6 +203,7 @@ std::optional<std::string> megatron_model_config(const FlagList& flags, const st
                             .value_or(flags.number("--seq-length", where).value_or(2048));
   const bool tied = !flags.has("--untie-embeddings-and-output-weights");
   nlohmann::json config = {{"vocab_size", *vocab}, {"tie_word_embeddings", tied}};
+  if (const auto base = flags.number("--rotary-base", where)) config["rope_theta"] = *base;
   const auto dropout = [&](const char* flag) {
     const auto text = flags.value(flag, where);
     return text ? std::strtod(text->c_str(), nullptr) : 0.1;  // Megatron-LM's default

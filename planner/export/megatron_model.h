@@ -5,11 +5,12 @@
 
 #include "planner/export/shell_script.h"
 #include "planner/model/transformer.h"
+#include "planner/workload.h"
 
 namespace meshplan::planner {
 
-/// Adds the flags that make Megatron-LM build `model`.
-void add_megatron_model(const Transformer& model, ShellCommand& command);
+/// Adds the flags that make Megatron-LM build `model` for the sequences and type of `workload`.
+void add_megatron_model(const Transformer& model, const Workload& workload, ShellCommand& command);
 
 /// Whether a flag describes the model and is read by megatron_model_config.
 bool is_megatron_model_flag(std::string_view name);

@@ -135,7 +135,9 @@ void require_order(std::string_view text, const Layout& layout, int count,
   const std::size_t begin = start + kCsvStart.size();
   const Schedule read =
       schedule_from_csv(text.substr(begin, end - begin), where + ", SCHEDULE_CSV");
-  if (schedule_csv(read) != own_order(layout, count)) {
+  const bool alike = read.stages == layout.pp && read.microbatches == count &&
+                     read.chunk_count() == layout.chunks();
+  if (!alike || schedule_csv(read) != own_order(layout, count)) {
     throw profiles::InputError(where, "the order of schedule " + std::string(name(layout.schedule)),
                                "another");
   }
@@ -156,7 +158,7 @@ Layout read(std::string_view text, const Problem&, const std::string& where) {
   const auto known = std::find_if(
       kScheduleNames.begin(), kScheduleNames.end(),
       [&](const auto& entry) { return kind == "\"" + std::string(entry.first) + "\""; });
-  if (known == kScheduleNames.end() || out.pp < 1 ||
+  if (known == kScheduleNames.end() || out.pp < 1 || out.stages.empty() ||
       out.stages.size() % static_cast<std::size_t>(out.pp) != 0) {
     throw profiles::InputError(where, "SCHEDULE and STAGE_LAYERS that fit the mesh", kind);
   }

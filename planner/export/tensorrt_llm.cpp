@@ -17,9 +17,13 @@ constexpr std::array<Axis, 4> kPipelineInside = {Axis::Tp, Axis::Cp, Axis::Pp, A
 std::string options_file(const LaunchPlan& plan, const EngineSettings& settings) {
   nlohmann::ordered_json out;
   const std::vector<int> layers = layers_of_chunks(plan);
+  using profiles::DataType;
+  const DataType type = plan.problem.workload.data_type;
+  if (type == DataType::Bf16) out["dtype"] = "bfloat16";
+  if (type == DataType::Fp16) out["dtype"] = "float16";
   if (!split_shape(layers).even) out["pp_partition"] = layers;
   out["kv_cache_config"] = {{"free_gpu_memory_fraction", settings.memory_fraction}};
-  if (plan.problem.workload.data_type == profiles::DataType::Fp8) {
+  if (type == DataType::Fp8) {
     out["kv_cache_config"]["dtype"] = "fp8";
   }
   return out.dump(2);
@@ -36,6 +40,11 @@ std::string write(const LaunchPlan& plan) {
         "# {} ranks on {} nodes: start with srun or mpirun, {} a node, through "
         "trtllm-llmapi-launch.\n",
         world, world / per_node, per_node);
+  }
+  using profiles::DataType;
+  const DataType type = plan.problem.workload.data_type;
+  if (type == DataType::Fp8 || type == DataType::Fp4) {
+    out += fmt::format("# MODEL is a checkpoint that is quantised to {}.\n", name(type));
   }
   out += "set -euo pipefail\noptions=$(mktemp --suffix=.yaml)\n";
   out += "cat > \"$options\" <<'END'\n" + options_file(plan, settings) + "\nEND\n";

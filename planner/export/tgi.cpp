@@ -30,6 +30,11 @@ std::string write(const LaunchPlan& plan) {
   if (settings.sequences > 0) command.flag("--max-concurrent-requests", settings.sequences);
   command.flag("--cuda-memory-fraction", fraction_text(settings.memory_fraction));
   command.raw("--port \"$PORT\"");
+  if (l.dp > 1) {
+    // Launchers of one node meet their shards under names of their own.
+    command.raw("--master-port \"$((PORT + 21500))\"");
+    command.raw("--shard-uds-path \"/tmp/text-generation-server-$PORT\"");
+  }
   return "#!/usr/bin/env bash\n" + comment_lines(plan) + "set -euo pipefail\n" +
          once_per_replica(l, command.text());
 }

@@ -27,15 +27,27 @@ struct Flavor {
   int layers, hidden;
   std::string_view model, flavor;
 };
-constexpr std::array<Flavor, 4> kFlavors = {{{32, 4096, "llama3", "8B"},
+constexpr std::array<Flavor, 8> kFlavors = {{{32, 4096, "llama3", "8B"},
                                              {80, 8192, "llama3", "70B"},
                                              {126, 16384, "llama3", "405B"},
-                                             {61, 7168, "deepseek_v3", "671B"}}};
+                                             {61, 7168, "deepseek_v3", "671B"},
+                                             {36, 4096, "qwen3", "8B"},
+                                             {64, 5120, "qwen3", "32B"},
+                                             {48, 2048, "qwen3", "30B-A3B"},
+                                             {94, 4096, "qwen3", "235B-A22B"}}};
+
+/// The name under which torchtitan has a family.
+std::string_view family_name(std::string_view model_type) {
+  if (model_type == "llama") return "llama3";
+  if (model_type == "qwen3_moe") return "qwen3";
+  if (model_type == "llama4_text") return "llama4";
+  return model_type;
+}
 
 std::string model_section(const Transformer& model) {
   const auto known = std::find_if(kFlavors.begin(), kFlavors.end(), [&](const Flavor& f) {
-    const bool family = (f.model == "llama3") == (model.model_type == "llama");
-    return family && f.layers == model.layers && f.hidden == model.hidden;
+    return f.model == family_name(model.model_type) && f.layers == model.layers &&
+           f.hidden == model.hidden;
   });
   if (known != kFlavors.end()) {
     return fmt::format("\n[model]\nname = \"{}\"\nflavor = \"{}\"\n", known->model, known->flavor);
@@ -43,7 +55,7 @@ std::string model_section(const Transformer& model) {
   return fmt::format(
       "\n# No flavour of torchtitan's own has this shape: register one of this name.\n[model]\n"
       "name = \"{}\"\nflavor = \"{}\"\n",
-      model.model_type == "llama" ? "llama3" : model.model_type, model.name);
+      family_name(model.model_type), model.name);
 }
 
 /// Modules of each part of the model, as torchtitan names them.
@@ -204,7 +216,7 @@ Layout read(std::string_view text, const Problem&, const std::string& where) {
   out.cp = toml.count("parallelism.context_parallel_degree");
   const int replicas = toml.count("parallelism.data_parallel_replicate_degree");
   const int shards = toml.count("parallelism.data_parallel_shard_degree");
-  out.dp = replicas * shards;
+  out.dp = ranks_of(replicas, shards, where);
   if (shards > 1 || out.cp > 1) {
     const bool never = toml.at("parallelism.fsdp_reshard_after_forward").string() == "never";
     out.zero = never ? 2 : 3;

@@ -241,15 +241,22 @@ double StepPrices::decode_attention_at(std::int64_t requests, std::int64_t keys)
                        op.head_dim,
                        op.value_head_dim,
                        true};
-  if (op.window) shape.kv_len = std::min<std::int64_t>(shape.kv_len, *op.window);
   if (const auto& latent = problem_.model.latent_attention) {
     // Absorbed form: all heads read one latent, keys and values at once; half of it counts as keys.
     shape.kv_heads = 1;
     shape.head_dim = shape.value_head_dim = (latent->key_value_rank + latent->rope_head_dim) / 2;
   }
-  return attention_time(shape, AttentionPass::Forward, AttentionKernel::Flash, cache_type_,
-                        problem_.profile, Clocks::Sustained)
-      .time.count();
+  const auto of_keys = [&](std::int64_t seen) {
+    AttentionShape cut = shape;
+    cut.kv_len = std::min(shape.kv_len, seen);
+    return attention_time(cut, AttentionPass::Forward, AttentionKernel::Flash, cache_type_,
+                          problem_.profile, Clocks::Sustained)
+        .time.count();
+  };
+  if (!op.window) return of_keys(keys);
+  const double windowed = of_keys(*op.window);
+  if (op.window_share >= 1) return windowed;
+  return op.window_share * windowed + (1 - op.window_share) * of_keys(keys);
 }
 
 double StepPrices::decode_attention(double requests, double keys) {

@@ -55,9 +55,19 @@ void judge(const Layout& l, const Transformer& model, const Workload& workload, 
       })) {
     return;
   }
-  if (breaks(model.hidden % l.tp != 0 || model.ffn % l.tp != 0, Rule::HiddenByTp, [&] {
-        return fmt::format("hidden {} or ffn {} is not divisible by tp {}", model.hidden, model.ffn,
-                           l.tp);
+  const int shared = model.experts ? model.experts->shared_width : 0;
+  const bool cuts_dense = model.hidden % l.tp == 0 && model.ffn % l.tp == 0 && shared % l.tp == 0;
+  const bool cuts_experts = !model.experts || model.experts->width % l.expert_tp() == 0;
+  if (breaks(!cuts_dense || !cuts_experts, Rule::HiddenByTp, [&] {
+        if (model.hidden % l.tp != 0) {
+          return fmt::format("hidden {} is not divisible by tp {}", model.hidden, l.tp);
+        }
+        if (!cuts_dense) {
+          return fmt::format("ffn {} is not divisible by tp {}",
+                             model.ffn % l.tp != 0 ? model.ffn : shared, l.tp);
+        }
+        return fmt::format("experts of width {} are not divisible by etp {}", model.experts->width,
+                           l.expert_tp());
       })) {
     return;
   }

@@ -29,7 +29,13 @@ Value head_output(GraphBuilder& builder, Vertex producer, std::string name, int 
   return value;
 }
 
-/// Norm over head_dim (Qwen3) and rotation of queries and keys.
+std::int64_t query_key_norm_parameters(const Transformer& model) {
+  if (!model.wide_query_key_norm) return 2 * norm_parameters(model, model.head_dim);
+  return norm_parameters(model, model.heads * model.head_dim) +
+         norm_parameters(model, model.kv_heads * model.head_dim);
+}
+
+/// Norm over head_dim (Qwen3) or all heads (OLMo 2) and rotation of queries and keys.
 void append_query_key_transforms(GraphBuilder& builder, const Transformer& model,
                                  Projections& heads) {
   const int width = (model.heads + model.kv_heads) * model.head_dim;
@@ -45,7 +51,7 @@ void append_query_key_transforms(GraphBuilder& builder, const Transformer& model
             .kind = OperatorKind::Norm,
             .input = width,
             .output = width,
-            .replicated_parameters = 2 * norm_parameters(model, model.head_dim)},
+            .replicated_parameters = query_key_norm_parameters(model)},
            "normed", true);
   }
   if (model.position == PositionKind::Rotary) {
@@ -147,9 +153,11 @@ Operator core(const Transformer& model, int layer, std::string name, OperatorKin
   Operator op = on_heads(model, {.name = std::move(name), .kind = kind});
   const bool makes_scores = kind == OperatorKind::Attention || kind == OperatorKind::Scores;
   const bool reads_values = kind == OperatorKind::Attention || kind == OperatorKind::Context;
+  const bool normalises = kind == OperatorKind::Attention || kind == OperatorKind::Softmax;
+  if (model.attention_sinks && normalises) op.replicated_parameters = model.heads;
   op.input = makes_scores ? model.heads * model.head_dim : model.heads;
   op.output = reads_values ? model.heads * model.value_head_dim() : model.heads;
-  if (layer >= model.first_window_layer) op.window = model.sliding_window;
+  if (model.windowed(layer)) op.window = model.sliding_window;
   return op;
 }
 

@@ -26,20 +26,46 @@ constexpr std::array kFamilies = {
     Family{"bloom", read_bloom},
     Family{"deepseek_v2", read_deepseek_v2},
     Family{"deepseek_v3", read_deepseek_v3},
+    Family{"falcon", read_falcon},
     Family{"gemma", read_gemma},
+    Family{"gemma2", read_gemma2},
+    Family{"gemma3_text", read_gemma3},
+    Family{"glm", read_glm},
+    Family{"glm4", read_glm4},
+    Family{"glm4_moe", read_glm4_moe},
     Family{"gpt2", read_gpt2},
     Family{"gpt_neox", read_gpt_neox},
+    Family{"gpt_oss", read_gpt_oss},
+    Family{"granite", read_llama},
+    Family{"kimi_k2", read_deepseek_v3},
     Family{"llama", read_llama},
+    Family{"llama4_text", read_llama4},
     Family{"mistral", read_mistral},
     Family{"mixtral", read_mixtral},
     Family{"nemotron", read_nemotron},
+    Family{"olmo2", read_olmo2},
+    Family{"olmoe", read_olmoe},
     Family{"opt", read_opt},
+    Family{"phi", read_phi},
     Family{"phi3", read_phi3},
     Family{"qwen2", read_qwen2},
     Family{"qwen2_moe", read_qwen2_moe},
     Family{"qwen3", read_qwen3},
     Family{"qwen3_moe", read_qwen3_moe},
+    Family{"starcoder2", read_starcoder2},
 };
+
+/// rope_theta, under the names that files give it; `fallback` where none does.
+double rotary_base(const JsonNode& config, double fallback) {
+  auto found = config.find_value("rope_theta");
+  if (!found) found = config.find_value("rotary_emb_base");
+  const auto nested = config.find_value("rope_parameters");
+  if (!found && nested && nested->is_object()) found = nested->find_value("rope_theta");
+  if (!found) return fallback;
+  const double base = found->number();
+  if (!(base >= 1 && base <= 1e12)) found->refuse("a number from 1 to 1e12");
+  return base;
+}
 
 /// Bounds that hold across keys: widths stay ints, counts exact in 64 bits.
 void require_possible(const JsonNode& config, const Transformer& model) {
@@ -83,8 +109,13 @@ Transformer read_config(const JsonNode& config, std::string name) {
     Transformer model = family.read(ConfigKeys(config));
     model.name = std::move(name);
     model.model_type = model_type;
+    model.rotary_base = rotary_base(config, model.rotary_base);
     require_possible(config, model);
     return model;
+  }
+  // A multimodal model: what it adds to its language model is not described here.
+  if (const auto language = config.find_value("text_config"); language && language->is_object()) {
+    return read_config(*language, std::move(name));
   }
   std::string known;
   const auto types = model_types();

@@ -85,4 +85,27 @@ void require_divides(const ConfigKeys& keys, ConfigKeys::Names names, int diviso
                    std::to_string(divisor) + " by default");
 }
 
+std::vector<int> full_attention_layers(const ConfigKeys& keys, int layers, int period) {
+  std::vector<int> out;
+  const auto types = keys.config().find_value("layer_types");
+  if (!types) {
+    for (int layer = period - 1; layer < layers; layer += period) out.push_back(layer);
+    return out;
+  }
+  const std::vector<JsonNode> each = types->elements();
+  if (static_cast<int>(each.size()) != layers) {
+    types->refuse(std::to_string(layers) + " entries, one a layer");
+  }
+  for (int layer = 0; layer < layers; ++layer) {
+    const JsonNode& type = each[static_cast<std::size_t>(layer)];
+    const std::string name = type.string();
+    if (name == "full_attention") {
+      out.push_back(layer);
+    } else if (name != "sliding_attention" && name != "chunked_attention") {
+      type.refuse("full_attention, sliding_attention or chunked_attention");
+    }
+  }
+  return out;
+}
+
 }  // namespace meshplan::planner

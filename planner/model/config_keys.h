@@ -2,6 +2,7 @@
 #include <initializer_list>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "planner/model/transformer.h"
 #include "profiles/json_node.h"
@@ -49,9 +50,21 @@ Transformer read_mistral(const ConfigKeys& keys);
 Transformer read_qwen2(const ConfigKeys& keys);
 Transformer read_qwen3(const ConfigKeys& keys);
 Transformer read_gemma(const ConfigKeys& keys);
+Transformer read_gemma2(const ConfigKeys& keys);
+Transformer read_gemma3(const ConfigKeys& keys);
+Transformer read_glm(const ConfigKeys& keys);
+Transformer read_glm4(const ConfigKeys& keys);
+Transformer read_olmo2(const ConfigKeys& keys);
 Transformer read_phi3(const ConfigKeys& keys);
 Transformer read_nemotron(const ConfigKeys& keys);
+Transformer read_falcon(const ConfigKeys& keys);
+Transformer read_phi(const ConfigKeys& keys);
+Transformer read_starcoder2(const ConfigKeys& keys);
 Transformer read_mixtral(const ConfigKeys& keys);
+Transformer read_olmoe(const ConfigKeys& keys);
+Transformer read_gpt_oss(const ConfigKeys& keys);
+Transformer read_llama4(const ConfigKeys& keys);
+Transformer read_glm4_moe(const ConfigKeys& keys);
 Transformer read_qwen2_moe(const ConfigKeys& keys);
 Transformer read_qwen3_moe(const ConfigKeys& keys);
 Transformer read_deepseek_v2(const ConfigKeys& keys);
@@ -60,13 +73,18 @@ Transformer read_deepseek_v3(const ConfigKeys& keys);
 /// Refuses, at the key, heads that do not divide.
 void require_divides(const ConfigKeys& keys, ConfigKeys::Names names, int divisor, int whole,
                      std::string_view what);
+/// Layers that see every key in a model whose others see a window: those that `layer_types` calls
+/// full_attention, or without it every `period`-th.
+std::vector<int> full_attention_layers(const ConfigKeys& keys, int layers, int period);
 /// The shape that llama and its descendants share: RMSNorm, rotary, gated MLP, no biases.
 struct LlamaDefaults {
+  int heads = 0;     ///< 0: needed
   int kv_heads = 0;  ///< 0: as many as heads
   int head_dim = 0;  ///< 0: hidden / heads
   std::string_view activation = "silu";
   bool tied = false;
   int max_positions = 2048;
+  int vocab = 0;  ///< 0: needed
 };
 Transformer read_llama_shape(const ConfigKeys& keys, const LlamaDefaults& defaults,
                              bool dense_mlp = true);

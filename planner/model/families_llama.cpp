@@ -1,4 +1,6 @@
 // Llama and its dense descendants: rotary positions, grouped-query attention, a gated MLP.
+#include <algorithm>
+
 #include "planner/model/config_keys.h"
 #include "profiles/input_error.h"
 
@@ -9,10 +11,16 @@ namespace {
 void read_qwen_window(const ConfigKeys& keys, Transformer& model) {
   if (!keys.flag_or({"use_sliding_window"}, false)) return;
   model.sliding_window = keys.count_or({"sliding_window"}, 4096, ConfigKeys::kMostPositions);
-  if (const auto first = keys.config().find_value("max_window_layers")) {
-    model.first_window_layer = static_cast<int>(first->integer(0, ConfigKeys::kMostHeads));
-  } else {
-    model.first_window_layer = 28;
+  if (keys.config().find_value("layer_types")) {
+    model.full_attention_layers = full_attention_layers(keys, model.layers, 1);
+    return;
+  }
+  std::int64_t first = 28;
+  if (const auto stated = keys.config().find_value("max_window_layers")) {
+    first = stated->integer(0, ConfigKeys::kMostHeads);
+  }
+  for (int layer = 0; layer < std::min<std::int64_t>(first, model.layers); ++layer) {
+    model.full_attention_layers.push_back(layer);
   }
 }
 
@@ -24,7 +32,9 @@ Transformer read_llama_shape(const ConfigKeys& keys, const LlamaDefaults& defaul
   model.normalization = Normalization::RmsNorm;
   model.hidden = model.embedding_width = keys.needed({"hidden_size"}, ConfigKeys::kWidestHidden);
   model.layers = keys.needed({"num_hidden_layers"}, ConfigKeys::kMostHeads);
-  model.heads = keys.needed({"num_attention_heads"}, ConfigKeys::kMostHeads);
+  model.heads = defaults.heads > 0
+                    ? keys.count_or({"num_attention_heads"}, defaults.heads, ConfigKeys::kMostHeads)
+                    : keys.needed({"num_attention_heads"}, ConfigKeys::kMostHeads);
   model.kv_heads =
       keys.count_or({"num_key_value_heads"}, defaults.kv_heads ? defaults.kv_heads : model.heads,
                     ConfigKeys::kMostHeads);
@@ -37,7 +47,8 @@ Transformer read_llama_shape(const ConfigKeys& keys, const LlamaDefaults& defaul
   model.head_dim =
       head_dim.value_or(defaults.head_dim ? defaults.head_dim : model.hidden / model.heads);
   if (dense_mlp) model.ffn = keys.needed({"intermediate_size"});
-  model.vocab = keys.needed({"vocab_size"});
+  model.vocab = defaults.vocab > 0 ? keys.count_or({"vocab_size"}, defaults.vocab)
+                                   : keys.needed({"vocab_size"});
   model.max_positions = keys.count_or({"max_position_embeddings"}, defaults.max_positions,
                                       ConfigKeys::kMostPositions);
   model.activation =
@@ -78,11 +89,23 @@ Transformer read_qwen3(const ConfigKeys& keys) {
   return model;
 }
 
-Transformer read_gemma(const ConfigKeys& keys) {
-  Transformer model = read_llama_shape(
-      keys,
-      {.head_dim = 256, .activation = "gelu_pytorch_tanh", .tied = true, .max_positions = 8192});
+Transformer read_glm(const ConfigKeys& keys) {
+  Transformer model = read_llama_shape(keys, {.max_positions = 131072});
+  model.qkv_bias = keys.flag_or({"attention_bias"}, false);
+  return model;
+}
+
+Transformer read_glm4(const ConfigKeys& keys) {
+  Transformer model = read_glm(keys);
+  model.post_norms = true;
+  return model;
+}
+
+Transformer read_olmo2(const ConfigKeys& keys) {
+  // Its two norms a layer are of what attention and MLP put out, not of what they read.
+  Transformer model = read_llama_shape(keys, {.vocab = 50304});
   model.qkv_bias = model.projection_bias = keys.flag_or({"attention_bias"}, false);
+  model.query_key_norm = model.wide_query_key_norm = true;
   return model;
 }
 

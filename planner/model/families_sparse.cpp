@@ -17,6 +17,14 @@ void read_routing(const ConfigKeys& keys, ConfigKeys::Names count, Experts& expe
   }
 }
 
+/// n_shared_experts, each as wide as a routed one.
+void read_shared_experts(const ConfigKeys& keys, Experts& experts) {
+  if (const auto shared = keys.config().find_value("n_shared_experts")) {
+    const auto count = shared->integer(0, ConfigKeys::kWidest / experts.width);
+    experts.shared_width = static_cast<int>(count) * experts.width;
+  }
+}
+
 /// decoder_sparse_step and mlp_only_layers of Qwen; a dense layer anywhere needs its width.
 void read_qwen_placement(const ConfigKeys& keys, Transformer& model) {
   Experts& experts = *model.experts;
@@ -63,10 +71,7 @@ Transformer read_deepseek(const ConfigKeys& keys) {
   Experts experts;
   read_routing(keys, {"n_routed_experts"}, experts);
   experts.width = keys.needed({"moe_intermediate_size"});
-  if (const auto shared = keys.config().find_value("n_shared_experts")) {
-    const auto count = shared->integer(0, ConfigKeys::kWidest / experts.width);
-    experts.shared_width = static_cast<int>(count) * experts.width;
-  }
+  read_shared_experts(keys, experts);
   if (const auto dense = keys.config().find_value("first_k_dense_replace")) {
     experts.first_dense_layers = static_cast<int>(dense->integer(0, kMost));
   }
@@ -90,6 +95,7 @@ Transformer read_mixtral(const ConfigKeys& keys) {
   experts.width = keys.needed({"intermediate_size"});
   model.experts = experts;
   model.sliding_window = keys.count({"sliding_window"}, ConfigKeys::kMostPositions);
+  model.rotary_base = 1e6;
   return model;
 }
 
@@ -124,6 +130,67 @@ Transformer read_deepseek_v2(const ConfigKeys& keys) { return read_deepseek(keys
 Transformer read_deepseek_v3(const ConfigKeys& keys) {
   Transformer model = read_deepseek(keys);
   if (model.experts) model.experts->router_bias = true;
+  return model;
+}
+
+Transformer read_olmoe(const ConfigKeys& keys) {
+  Transformer model = read_llama_shape(keys, {.vocab = 50304}, /*dense_mlp=*/false);
+  model.qkv_bias = model.projection_bias = keys.flag_or({"attention_bias"}, false);
+  model.query_key_norm = model.wide_query_key_norm = true;
+  Experts experts;
+  read_routing(keys, {"num_experts"}, experts);
+  experts.width = keys.needed({"intermediate_size"});
+  model.experts = experts;
+  return model;
+}
+
+Transformer read_gpt_oss(const ConfigKeys& keys) {
+  Transformer model = read_llama_shape(
+      keys, {.kv_heads = 8, .head_dim = 64, .max_positions = 131072}, /*dense_mlp=*/false);
+  model.qkv_bias = model.projection_bias = keys.flag_or({"attention_bias"}, true);
+  model.attention_sinks = true;
+  model.rotary_base = 150000;
+  model.sliding_window = keys.count_or({"sliding_window"}, 128, ConfigKeys::kMostPositions);
+  model.full_attention_layers = full_attention_layers(keys, model.layers, 2);
+  Experts experts;
+  read_routing(keys, {"num_local_experts", "num_experts"}, experts);
+  experts.width = keys.needed({"intermediate_size"});
+  experts.bias = true;
+  model.experts = experts;
+  return model;
+}
+
+Transformer read_llama4(const ConfigKeys& keys) {
+  Transformer model =
+      read_llama_shape(keys, {.kv_heads = 8, .max_positions = 131072}, /*dense_mlp=*/false);
+  model.qkv_bias = model.projection_bias = keys.flag_or({"attention_bias"}, false);
+  model.rotary_base = 500000;
+  // Three of four layers attend within chunks, which are priced as windows of their length.
+  model.sliding_window = keys.count({"attention_chunk_size"}, ConfigKeys::kMostPositions);
+  if (model.sliding_window)
+    model.full_attention_layers = full_attention_layers(keys, model.layers, 4);
+  Experts experts;
+  read_routing(keys, {"num_local_experts"}, experts);
+  experts.width = experts.shared_width = keys.needed({"intermediate_size"});
+  experts.every = keys.count_or({"interleave_moe_layer_step"}, 1, ConfigKeys::kMostHeads);
+  if (experts.every > 1) model.ffn = keys.needed({"intermediate_size_mlp"});
+  model.experts = experts;
+  return model;
+}
+
+Transformer read_glm4_moe(const ConfigKeys& keys) {
+  constexpr int kMost = ConfigKeys::kMostHeads;
+  Transformer model = read_llama_shape(keys, {.max_positions = 131072}, /*dense_mlp=*/false);
+  model.qkv_bias = keys.flag_or({"attention_bias"}, false);
+  model.query_key_norm = keys.flag_or({"use_qk_norm"}, false);
+  Experts experts;
+  read_routing(keys, {"n_routed_experts"}, experts);
+  experts.width = keys.needed({"moe_intermediate_size"});
+  experts.router_bias = true;
+  read_shared_experts(keys, experts);
+  experts.first_dense_layers = keys.count_or({"first_k_dense_replace"}, 1, kMost);
+  model.ffn = keys.needed({"intermediate_size"});
+  model.experts = experts;
   return model;
 }
 

@@ -12,10 +12,14 @@ namespace meshplan::planner {
 using profiles::Flops;
 
 double attended_keys(const Operator& op, double kv_length, AttentionConvention convention) {
-  const double window = op.window ? std::min<double>(*op.window, kv_length) : kv_length;
-  if (convention == AttentionConvention::Full) return window;
-  // Query i of 1..s sees min(i, w): a triangle of w rows, then s - w rows of w.
-  return (window * (window + 1) / 2 + (kv_length - window) * window) / kv_length;
+  const auto of_window = [&](double window) {
+    if (convention == AttentionConvention::Full) return window;
+    // Query i of 1..s sees min(i, w): a triangle of w rows, then s - w rows of w.
+    return (window * (window + 1) / 2 + (kv_length - window) * window) / kv_length;
+  };
+  if (!op.window) return of_window(kv_length);
+  const double windowed = of_window(std::min<double>(*op.window, kv_length));
+  return op.window_share * windowed + (1 - op.window_share) * of_window(kv_length);
 }
 
 Flops forward_flops(const Operator& op, double tokens, double kv_length,
@@ -74,7 +78,7 @@ Flops sum_over_layers(const Transformer& model, bool flash_attention, Of&& of) {
   Flops sum{};
   std::map<std::pair<bool, bool>, Flops> kinds;
   for (int layer = 0; layer < model.layers; ++layer) {
-    const std::pair kind{model.sparse(layer), layer >= model.first_window_layer};
+    const std::pair kind{model.sparse(layer), model.windowed(layer)};
     auto found = kinds.find(kind);
     if (found == kinds.end()) {
       found = kinds.emplace(kind, of(layer_operators(model, layer, flash_attention))).first;

@@ -55,13 +55,19 @@ OperatorGraph layer_operators(const Transformer& model, int layer, bool flash_at
   const Value stream = builder.output(start, "layer_input", model.hidden, Spread::Sequence);
 
   const Value attention_input = append_norm(builder, model, "input_norm", stream);
-  const Value attention = append_attention(builder, model, layer, flash_attention, attention_input);
+  Value attention = append_attention(builder, model, layer, flash_attention, attention_input);
+  if (model.post_norms) {
+    attention = append_norm(builder, model, "attention_output_norm", attention);
+  }
   const Value middle = append_residual(builder, model, "attention", stream, attention);
 
   const Value mlp_input =
-      append_norm(builder, model, "mlp_norm", model.parallel_residual ? stream : middle);
-  const Value mlp = model.sparse(layer) ? append_experts(builder, model, mlp_input)
-                                        : append_dense_mlp(builder, model, mlp_input);
+      model.shared_norm
+          ? attention_input
+          : append_norm(builder, model, "mlp_norm", model.parallel_residual ? stream : middle);
+  Value mlp = model.sparse(layer) ? append_experts(builder, model, mlp_input)
+                                  : append_dense_mlp(builder, model, mlp_input);
+  if (model.post_norms) mlp = append_norm(builder, model, "mlp_output_norm", mlp);
   return builder.finish(append_residual(builder, model, "mlp", middle, mlp));
 }
 

@@ -50,13 +50,14 @@ Value append_routed_mlp(GraphBuilder& builder, const Transformer& model, const E
                         const Value& dispatched) {
   const std::int64_t copies = experts.per_token;
   const int up_width = model.gated() ? 2 * experts.width : experts.width;
-  const Vertex up = builder.add(
-      on_experts(experts, {.name = model.gated() ? "experts_gate_up" : "experts_up",
-                           .kind = OperatorKind::GroupedGemm,
-                           .split = Split::Experts,
-                           .input = model.hidden,
-                           .output = up_width,
-                           .parameters = std::int64_t{experts.count} * model.hidden * up_width}));
+  const std::int64_t bias = experts.bias ? 1 : 0;
+  const Vertex up = builder.add(on_experts(
+      experts, {.name = model.gated() ? "experts_gate_up" : "experts_up",
+                .kind = OperatorKind::GroupedGemm,
+                .split = Split::Experts,
+                .input = model.hidden,
+                .output = up_width,
+                .parameters = std::int64_t{experts.count} * (model.hidden + bias) * up_width}));
   builder.use(dispatched, up, true);
   const Vertex activation = builder.add(on_experts(experts, {.name = "experts_activation",
                                                              .kind = OperatorKind::Activation,
@@ -65,14 +66,15 @@ Value append_routed_mlp(GraphBuilder& builder, const Transformer& model, const E
                                                              .output = experts.width}));
   builder.use(builder.output(up, "experts_up", copies * up_width, Spread::Tensor), activation,
               true);
-  const Vertex down = builder.add(on_experts(
-      experts, {.name = "experts_down",
-                .kind = OperatorKind::GroupedGemm,
-                .split = Split::Experts,
-                .input = experts.width,
-                .output = model.hidden,
-                .expert_rows = true,
-                .parameters = std::int64_t{experts.count} * experts.width * model.hidden}));
+  const Vertex down =
+      builder.add(on_experts(experts, {.name = "experts_down",
+                                       .kind = OperatorKind::GroupedGemm,
+                                       .split = Split::Experts,
+                                       .input = experts.width,
+                                       .output = model.hidden,
+                                       .expert_rows = true,
+                                       .parameters = std::int64_t{experts.count} *
+                                                     (experts.width + bias) * model.hidden}));
   builder.use(
       builder.output(activation, "experts_activated", copies * experts.width, Spread::Tensor), down,
       true);
@@ -87,14 +89,15 @@ Value append_dense_mlp(GraphBuilder& builder, const Transformer& model, const Va
 
 Value append_experts(GraphBuilder& builder, const Transformer& model, const Value& input) {
   const Experts& experts = *model.experts;
-  const Vertex router = builder.add(
-      on_experts(experts, {.name = "router",
-                           .kind = OperatorKind::Router,
-                           .split = Split::Sequence,
-                           .input = model.hidden,
-                           .output = experts.count,
-                           .replicated_parameters = std::int64_t{model.hidden} * experts.count +
-                                                    (experts.router_bias ? experts.count : 0)}));
+  const bool corrected = experts.router_bias || experts.bias;
+  const Vertex router = builder.add(on_experts(
+      experts, {.name = "router",
+                .kind = OperatorKind::Router,
+                .split = Split::Sequence,
+                .input = model.hidden,
+                .output = experts.count,
+                .replicated_parameters =
+                    std::int64_t{model.hidden} * experts.count + (corrected ? experts.count : 0)}));
   builder.use(input, router, true);
   for (const char* name : {"logits", "probabilities"}) {
     builder.keep(

@@ -4,7 +4,8 @@
 namespace meshplan::planner {
 
 /// The operator graphs of a model's building blocks, made once and read many times. Layers of one
-/// kind are alike; a model has dense layers, sparse layers (experts), or both.
+/// kind are alike; a model has dense layers, sparse layers (experts), or both. Where some layers of
+/// a kind see a window of the keys and some see all, the kind's attention is that of their average.
 struct ModelGraphs {
   OperatorGraph dense_layer, sparse_layer;  ///< empty if the model has none of the kind
   OperatorGraph embedding, head;

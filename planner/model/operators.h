@@ -82,6 +82,7 @@ struct Operator {
   /// of keys and values; head_dim of queries and keys, value_head_dim of values.
   int heads = 0, kv_heads = 0, head_dim = 0, value_head_dim = 0;
   std::optional<int> window = std::nullopt;  ///< attention: keys a query sees at most
+  double window_share = 1;      ///< of the layers it stands for; the others see every key
   int experts = 0;              ///< Router, Dispatch, GroupedGemm, Combine: routed experts
   int experts_per_token = 0;    ///< and how many of them each token visits
   bool expert_rows = false;     ///< GroupedGemm: etp cuts the rows (down projection), else columns

@@ -18,6 +18,7 @@ struct Experts {
   int shared_width = 0;           ///< total width of the shared experts, 0 if none
   bool shared_gate = false;       ///< the shared expert is scaled by a learned gate (Qwen2-MoE)
   bool router_bias = false;       ///< per-expert score correction (DeepSeek-V3)
+  bool bias = false;              ///< of the router's and the experts' matrices (gpt-oss)
   int first_dense_layers = 0;     ///< leading layers with a dense MLP instead
   int every = 1;                  ///< one layer in `every` is sparse, after the first dense ones
   std::vector<int> dense_layers;  ///< further dense layers, by index (Qwen mlp_only_layers)
@@ -50,13 +51,18 @@ struct Transformer {
   bool qkv_bias = false, projection_bias = false, mlp_bias = false, head_bias = false;
   bool norm_parameters = true;     ///< norms have learned weights (OPT can switch them off)
   bool parallel_residual = false;  ///< GPT-NeoX: attention and MLP read the same input
+  bool shared_norm = false;        ///< of parallel layers: one norm for both (Falcon-7B, Phi)
+  bool post_norms = false;         ///< further norms of what both put out (Gemma 2, GLM-4)
   bool embedding_norm = false;     ///< BLOOM
   bool final_norm = true;
-  bool query_key_norm = false;   ///< Qwen3: RMSNorm over head_dim of Q and K
+  bool query_key_norm = false;       ///< Qwen3: RMSNorm over head_dim of Q and K
+  bool wide_query_key_norm = false;  ///< OLMo 2: over all heads together instead
+  bool attention_sinks = false;      ///< gpt-oss: a learned logit a head in the softmax
+  double rotary_base = 10000;        ///< rope_theta
   double dropout = 0;            ///< of the embedding and of what is added to the residual stream
   double attention_dropout = 0;  ///< of the attention probabilities
   std::optional<int> sliding_window;
-  int first_window_layer = 0;  ///< layers below attend to everything (Qwen2 max_window_layers)
+  std::vector<int> full_attention_layers;  ///< that attend to everything all the same, ascending
   std::optional<Experts> experts;
   std::optional<LatentAttention> latent_attention;
 
@@ -68,6 +74,11 @@ struct Transformer {
   [[nodiscard]] bool sparse(int layer) const {
     return experts && layer >= experts->first_dense_layers && (layer + 1) % experts->every == 0 &&
            !std::binary_search(experts->dense_layers.begin(), experts->dense_layers.end(), layer);
+  }
+  /// Whether layer `layer` (0-based) sees a window of the keys only.
+  [[nodiscard]] bool windowed(int layer) const {
+    return sliding_window &&
+           !std::binary_search(full_attention_layers.begin(), full_attention_layers.end(), layer);
   }
   /// Width of one head's values.
   [[nodiscard]] int value_head_dim() const {

@@ -38,7 +38,9 @@ class Judge {
     Layout probe = member(space_, {.degrees = d}, 0, Overlap::None);
     probe.stages.clear();
     probe.hsdp = 1;
-    if (const auto rule = rule_broken_by(probe)) {
+    // Rules up to this one are of the degrees; the options below may break one before a later one.
+    const auto rule = rule_broken_by(probe);
+    if (rule && *rule <= Rule::SequenceByCp) {
       reject(name(*rule), size);
       return;
     }

@@ -17,13 +17,14 @@ void keep_cheaper(BlockCost& best, const BlockCost& other) {
 }
 
 Degrees degrees_of(const Layout& layout) {
-  return {layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.mbs};
+  return {layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.mbs, layout.etp};
 }
 
 }  // namespace
 
 const std::vector<PlacedOrders>& PlacementBook::of(const Layout& layout) {
-  const auto key = std::make_tuple(layout.tp, layout.cp, layout.pp, layout.dp, layout.ep);
+  const auto key =
+      std::make_tuple(layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.expert_tp());
   const auto [at, fresh] = placed_.try_emplace(key);
   if (!fresh) return at->second;
   std::vector<PlacedOrders>& placed = at->second;
@@ -41,9 +42,9 @@ const std::vector<PlacedOrders>& PlacementBook::of(const Layout& layout) {
 }
 
 const BlockPrices& PlacementBook::cheapest_prices(const Layout& layout) {
-  const auto key =
-      std::make_tuple(layout.tp, layout.cp, layout.pp, layout.dp, layout.ep, layout.mbs, layout.sp,
-                      layout.recompute, layout.overlap == Overlap::GradParamTp);
+  const auto key = std::make_tuple(layout.tp, layout.cp, layout.pp, layout.dp, layout.ep,
+                                   layout.expert_tp(), layout.mbs, layout.sp, layout.recompute,
+                                   layout.overlap == Overlap::GradParamTp);
   const auto [at, fresh] = cheapest_.try_emplace(key);
   if (!fresh) return at->second;
   const Degrees degrees = degrees_of(layout);

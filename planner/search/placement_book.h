@@ -35,8 +35,9 @@ class PlacementBook {
  private:
   const SearchSpace& space_;
   PriceBook& book_;
-  std::map<std::tuple<int, int, int, int, int>, std::vector<PlacedOrders>> placed_;
-  std::map<std::tuple<int, int, int, int, int, int, bool, Recompute, bool>, BlockPrices> cheapest_;
+  std::map<std::tuple<int, int, int, int, int, int>, std::vector<PlacedOrders>> placed_;
+  std::map<std::tuple<int, int, int, int, int, int, int, bool, Recompute, bool>, BlockPrices>
+      cheapest_;
 };
 
 }  // namespace meshplan::planner

@@ -47,7 +47,7 @@ SearchSpace::SearchSpace(const Transformer& model, const Workload& workload, int
         const int dp = fixed_.has("dp")        ? pinned.dp
                        : devices % others == 0 ? static_cast<int>(devices / others)
                                                : 0;
-        if (dp != 0 && others * dp <= devices) add_degrees({tp, cp, pp, dp, 1, 1}, workload);
+        if (dp != 0 && others * dp <= devices) add_degrees({tp, cp, pp, dp, 1, 1, {}}, workload);
       }
     }
   }
@@ -55,12 +55,24 @@ SearchSpace::SearchSpace(const Transformer& model, const Workload& workload, int
 
 void SearchSpace::add_degrees(Degrees d, const Workload& workload) {
   const Layout& pinned = fixed_.layout;
-  std::vector<int> eps = {1};
-  if (fixed_.has("ep")) {
-    eps = {pinned.ep};
-  } else if (model_.experts) {
-    eps = divisors(model_.experts->count, d.dp * d.cp);
-  }
+  const bool pinned_width = fixed_.has("etp");
+  if (pinned_width) d.etp = pinned.etp;
+  const auto among = [&](int ranks) {
+    if (fixed_.has("ep")) return std::vector<int>{pinned.ep};
+    if (!model_.experts) return std::vector<int>{1};
+    return divisors(model_.experts->count, ranks);
+  };
+  add_degrees(d, among(d.dp * d.cp * (pinned_width ? d.tp : 1)), workload);
+  if (!model_.experts || d.tp == 1 || pinned_width) return;
+  // Whole experts, which tensor parallelism's ranks share out as well.
+  d.etp = 1;
+  std::vector<int> eps = among(d.dp * d.cp * d.tp);
+  std::erase_if(eps, [&](int ep) { return ep == 1 || d.dp * d.cp * d.tp % ep != 0; });
+  add_degrees(d, eps, workload);
+}
+
+void SearchSpace::add_degrees(Degrees d, const std::vector<int>& eps, const Workload& workload) {
+  const Layout& pinned = fixed_.layout;
   std::vector<int> batches = {1};
   if (fixed_.has("mbs")) {
     batches = {pinned.mbs};
@@ -200,6 +212,7 @@ Layout SearchSpace::layout(const Degrees& d, const PipelineChoice& pipeline, boo
   out.pp = d.pp;
   out.dp = d.dp;
   out.ep = d.ep;
+  out.etp = d.etp;
   out.mbs = d.mbs;
   out.schedule = pipeline.schedule;
   out.vpp = pipeline.vpp;

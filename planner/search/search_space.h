@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "planner/layout/layout.h"
@@ -14,6 +15,7 @@ namespace meshplan::planner {
 /// Degrees and micro-batch: what the other options are chosen under.
 struct Degrees {
   int tp = 1, cp = 1, pp = 1, dp = 1, ep = 1, mbs = 1;
+  std::optional<int> etp = {};  ///< none: tp
 };
 
 /// A pipeline order and its chunks per stage.
@@ -33,11 +35,12 @@ constexpr int kContextTokens = 4096;
 ///   degrees: tp * cp * pp * dp = devices, tp <= heads, pp <= layers + 2; cp a power of two that
 ///            leaves each rank at least kContextTokens tokens of a sequence: below, a rank computes
 ///            too little attention to hide the exchange of keys and values behind
+///   experts: ep divides their number and dp * cp; or dp * cp * tp with whole experts (etp 1)
 ///   mbs:     divisors of the batch of one replica, at most 64; 1 where dp does not divide it
 ///   options: schedule and vpp, sp, recompute, zero, overlap, cp_kind, order
 ///
-/// Left to `--fix`: etp, hsdp, a stated split, and offload, which needs memory of the host that no
-/// cluster file states.
+/// Left to `--fix`: other etp, hsdp, a stated split, and offload, which needs memory of the host
+/// that no cluster file states.
 class SearchSpace {
  public:
   /// `fixed`: keys of `--fix` take their one value.
@@ -69,6 +72,8 @@ class SearchSpace {
  private:
   /// `d` with every expert degree and micro-batch.
   void add_degrees(Degrees d, const Workload& workload);
+  /// Adds `eps` and the micro-batches to `d`.
+  void add_degrees(Degrees d, const std::vector<int>& eps, const Workload& workload);
 
   const Transformer& model_;
   LayoutText fixed_;

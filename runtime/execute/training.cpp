@@ -41,6 +41,7 @@ void refuse_unsupported(const Training& training) {
   refuse_if(model.parallel_residual, "parallel residuals");
   refuse_if(model.embedding_norm, "a norm after the embedding");
   refuse_if(model.query_key_norm, "norms of queries and keys");
+  refuse_if(model.post_norms, "norms after attention and MLP");
   refuse_if(!model.final_norm || !model.norm_parameters,
             "a model without final norm or norm parameters");
   refuse_if(model.embedding_width != 0 && model.embedding_width != model.hidden,

@@ -124,6 +124,21 @@ TEST(Answers, AnUnwritableStandardOutputIsNoSuccess) {
   const int code =
       std::system((std::string(MESHPLAN_BINARY) + " list models >/dev/full 2>/dev/null").c_str());
   EXPECT_NE(code, 0);
+  // More than a buffer: what is lost is lost before the end.
+  const std::string plan =
+      " plan --model gpt2 --cluster dgx-h100:1 --seq-len 1024 --global-batch 8";
+  EXPECT_NE(
+      std::system((std::string(MESHPLAN_BINARY) + plan + " --top 20 --json >/dev/full 2>/dev/null")
+                      .c_str()),
+      0);
+}
+
+TEST(AnswerIsNo, AnImpossibleDegreeSaysSo) {
+  const Outcome outcome =
+      run_meshplan(words("plan --model gpt2 --cluster dgx-h100:1 --seq-len 1024 "
+                         "--global-batch 8 --fix tp64"));
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("No layout of 8 devices and 12 layers has what --fix asks"));
 }
 
 TEST(AnswerIsNo, NothingFits) {

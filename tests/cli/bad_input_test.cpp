@@ -63,7 +63,7 @@ TEST_F(BadInput, Flags) {
   refused("plan --model gpt2 --cluster dgx-h100:1 --global-batch 8 --seq-len -5", {"--seq-len"});
   refused("plan --model gpt2 --cluster dgx-h100:1 --global-batch 8 --seq-len 1e3", {"--seq-len"});
   refused("plan --model gpt2 --cluster dgx-h100:1 --seq-len 1024 --global-batch 99999999999",
-          {"--global-batch"});
+          {"--global-batch", "at most 2147483647"});
   refused(question + " --dtype bf17", {"--dtype", "bf17"});
   refused(question + " --optimizer adamw2", {"--optimizer", "adamw2"});
   refused(question + " --objective troughput", {"--objective", "did you mean 'throughput'"});
@@ -73,6 +73,9 @@ TEST_F(BadInput, Flags) {
   refused(question + " --top 0", {"--top"});
   refused(question + " --fix tp2,tp4", {"--fix", "tp"});
   refused(question + " --profiles no-such-folder", {"no-such-folder"});
+  // Flags of serving would do nothing here.
+  refused(question + " --prompt 100", {"--prompt", "--inference"});
+  refused(question + " --engine vllm", {"--engine", "--inference"});
 }
 
 TEST_F(BadInput, UnknownPresetsNameTheNearest) {

@@ -42,6 +42,15 @@ TEST(Failures, HeadsThatAreLeftOver) {
   EXPECT_EQ(all.size(), 3);
 }
 
+TEST(Failures, ExpertsThatCannotBeCut) {
+  // Experts of 768 = 153 * 5 + 3.
+  const Problem problem = training_problem("qwen3-30b-a3b", "dgx-h100:2", 4096, 64);
+  const Failure failure = only(failures_of("tp1,pp1,dp10,mbs1,etp5", problem), "hidden_by_tp");
+  EXPECT_THAT(failure.what, HasSubstr("experts of width 768"));
+  EXPECT_EQ(failure.needed, "a divisor of 768");
+  EXPECT_EQ(failure.missing, 3);
+}
+
 TEST(Failures, DevicesThatAreTooMany) {
   // 8 * 8 * 4 = 256 of 128.
   const Failure failure = only(failures_of("tp8,pp8,dp4,mbs1", llama()), "devices");

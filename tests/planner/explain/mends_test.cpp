@@ -64,6 +64,19 @@ TEST(Mends, EveryMendRunsAndTheCheapestComesFirst) {
   EXPECT_EQ(why.nearest->plan.prediction.step, why.failing[0].mends[0].plan.prediction.step);
 }
 
+TEST(Mends, KnobsThatFreeNoDevicesMendWhatElseFails) {
+  // 16 devices of 8, and 64 sequences over micro-batches of 3: mbs mends the second alone.
+  const Problem problem = training_problem("gpt2", "dgx-h100:1", 1024, 64);
+  const Explanation why = explained(problem, "tp4,pp4,dp1,mbs3");
+  ASSERT_EQ(why.failing.size(), 2);
+  const Mending& batch = why.failing[1];
+  EXPECT_EQ(batch.failure.rule, "batch_by_microbatch");
+  ASSERT_FALSE(batch.mends.empty());
+  EXPECT_EQ(batch.mends.front().knob, "mbs");
+  EXPECT_NE(batch.mends.front().also, "");  // and fewer devices
+  EXPECT_TRUE(runs_in(problem, batch.mends.front().plan.layout));
+}
+
 TEST(Mends, OfTwoFailuresEachIsPricedWithTheOthers) {
   // 12 heads over tp 5 and 64 sequences over micro-batches of 3.
   const Problem problem = training_problem("gpt2", "dgx-h100:1", 1024, 64);

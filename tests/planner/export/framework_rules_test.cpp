@@ -30,12 +30,22 @@ void lion(Problem& p) { p.workload.optimizer = Optimizer::Lion; }
 void sgd(Problem& p) { p.workload.optimizer = Optimizer::Sgd; }
 void fp16(Problem& p) { p.workload.data_type = profiles::DataType::Fp16; }
 void fp8(Problem& p) { p.workload.data_type = profiles::DataType::Fp8; }
+void fp32(Problem& p) { p.workload.data_type = profiles::DataType::Fp32; }
 void fp4(Problem& p) { p.workload.data_type = profiles::DataType::Fp4; }
 void relu(Problem& p) { p.model.activation = Activation::Relu; }
 void alibi(Problem& p) { p.model.position = PositionKind::Alibi; }
 void parallel_residual(Problem& p) { p.model.parallel_residual = true; }
 void six_kv_heads(Problem& p) { p.model.kv_heads = 6; }
 void two_kv_heads(Problem& p) { p.model.kv_heads = 2; }
+void fp16_experts(Problem& p) {
+  give_experts(p);
+  fp16(p);
+}
+void gate(Problem& p) { p.model.experts->shared_gate = true; }
+void few_positions(Problem& p) { p.model.max_positions = 2048; }
+void learned(Problem& p) { p.model.position = PositionKind::Learned; }
+void post_norms(Problem& p) { p.model.post_norms = true; }
+void wide_norms(Problem& p) { p.model.wide_query_key_norm = true; }
 void layers_48(Problem& p) { p.model.layers = 48; }  // 48 % 12 == 0
 
 // 32 heads, 8 KV heads, 32 layers, 8192 tokens, 256 sequences, nodes of 8; experts: 8.
@@ -54,6 +64,11 @@ const std::vector<Case> kCases = {
     {"megatron.moe_sequence_parallel", "tp2,pp1,dp1,sp", "tp2,pp1,dp1", give_experts},
     {"megatron.rank_order", "tp2,pp2,dp2,order=tp-cp-pp-dp", "tp2,pp2,dp2,order=dp-cp-tp-pp"},
     {"megatron.tp_pp_dp_mapping", "tp2,pp2,dp2,cp2", "tp2,pp2,dp2,cp2,order=tp-cp-pp-dp"},
+    {"megatron.expert_precision", "tp1,pp1,dp8", "tp1,pp1,dp8,ep8", fp16_experts},
+    {"megatron.shared_expert_gate", "tp1,pp1,dp8,ep8", "tp1,pp1,dp8,ep8", give_experts, gate},
+    {"megatron.positions_learned", "tp1,pp1,dp1", "tp1,pp1,dp1", few_positions, learned},
+    {"megatron.post_norms", "tp1,pp1,dp1", "tp1,pp1,dp1", nullptr, post_norms},
+    {"megatron.query_key_norm", "tp1,pp1,dp1", "tp1,pp1,dp1", nullptr, wide_norms},
     {"megatron.fsdp_mapping", "tp2,pp2,dp2,zero1,order=tp-cp-pp-dp",
      "tp2,pp2,dp2,zero2,order=tp-cp-pp-dp"},
     {"megatron.optimizer", "tp1,pp1,dp1", "tp1,pp1,dp1", nullptr, lion},
@@ -68,6 +83,9 @@ const std::vector<Case> kCases = {
     {"deepspeed.workload", "tp1,pp1,dp1", "tp1,pp1,dp1", nullptr, make_inference},
     {"deepspeed.nodes", "tp1,pp8,dp2", "tp1,pp12,dp1", nullptr, layers_48},
     {"deepspeed.zero_pipeline", "tp1,pp4,dp2,zero1", "tp1,pp4,dp2,zero2"},
+    {"deepspeed.autotp_zero", "tp2,pp1,dp4,zero2,overlap=none", "tp2,pp1,dp4,zero3"},
+    {"deepspeed.offload_optimizer", "tp1,pp1,dp8,zero1,offload=optimizer",
+     "tp1,pp1,dp8,zero1,offload=optimizer", nullptr, sgd},
     {"deepspeed.batch", "tp1,pp1,dp8", "tp1,pp1,dp8,mbs3"},
     {"deepspeed.schedule", "tp1,pp4,dp1", "tp1,pp4,dp1,schedule=gpipe"},
     {"deepspeed.stages", "tp1,pp2,dp1,stages=16-16", "tp1,pp2,dp1,stages=15-17"},
@@ -90,6 +108,8 @@ const std::vector<Case> kCases = {
     {"torchtitan.sequence", "tp4,pp1,dp1,sp", "tp4,pp1,dp1,sp", nullptr, odd_sequence},
     {"torchtitan.tied_pipeline", "tp1,pp4,dp1", "tp1,pp4,dp1", nullptr, tie},
     {"torchtitan.expert_tensor", "tp4,pp1,dp2,sp,zero3,ep8,etp1", "tp4,pp1,dp2,sp,zero3,ep4,etp2",
+     give_experts},
+    {"torchtitan.expert_shards", "tp1,pp1,dp8,zero3,ep8", "tp1,pp1,dp8,zero3,ep8,hsdp=2",
      give_experts},
     {"torchtitan.zero", "tp1,pp1,dp8,zero3", "tp1,pp1,dp8,zero1"},
     {"torchtitan.ddp", "tp1,pp1,dp8,overlap=grad", "tp1,pp2,dp4,overlap=grad"},
@@ -177,6 +197,7 @@ const std::vector<Case> kCases = {
     {"tensorrt-llm.experts", "tp4,pp1,dp1,ep2,etp2", "tp4,pp1,dp1,ep2",
      [](Problem& p) { make_inference(p), give_experts(p); }},
     {"tensorrt-llm.stages", "tp1,pp2,dp1,stages=1-31", "tp1,pp2,dp1,stages=0-32", make_inference},
+    {"tensorrt-llm.precision", "tp1,pp1,dp1", "tp1,pp1,dp1", make_inference, fp32},
     {"tensorrt-llm.replicas", "tp4,pp1,dp2", "tp8,pp1,dp2", make_inference},
     {"tensorrt-llm.rank_order", "tp2,pp2,dp2", "tp2,pp2,dp2,order=dp-cp-tp-pp", make_inference},
 
@@ -188,6 +209,7 @@ const std::vector<Case> kCases = {
     {"tgi.kv_heads", "tp4,pp1,dp1", "tp4,pp1,dp1", make_inference, two_kv_heads},
     {"tgi.experts", "tp2,pp1,dp1", "tp2,pp1,dp1,ep2",
      [](Problem& p) { make_inference(p), give_experts(p); }},
+    {"tgi.precision", "tp1,pp1,dp1", "tp1,pp1,dp1", make_inference, fp4},
     {"tgi.one_node", "tp8,pp1,dp1", "tp8,pp1,dp2", make_inference},
     {"tgi.rank_order", "tp2,pp1,dp2", "tp2,pp1,dp2,order=dp-cp-tp-pp", make_inference},
 };

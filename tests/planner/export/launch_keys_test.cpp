@@ -65,6 +65,19 @@ void gpt(Problem& p) {
   p.model.sliding_window = 4096;
   p.workload.data_type = profiles::DataType::Fp16;
 }
+void by_sgd(Problem& p) { p.workload.optimizer = Optimizer::Sgd; }
+/// gpt-oss: half of the layers windowed, a sink a head, biases of experts.
+void gpt_oss(Problem& p) {
+  give_experts(p);
+  p.model.experts->bias = true;
+  p.model.ffn = 0;
+  p.model.qkv_bias = p.model.projection_bias = true;
+  p.model.attention_sinks = true;
+  p.model.sliding_window = 128;
+  for (int layer = 1; layer < p.model.layers; layer += 2) {
+    p.model.full_attention_layers.push_back(layer);
+  }
+}
 void thirty_layers(Problem& p) { p.model.layers = 30; }
 
 const std::vector<Example> kExamples = {
@@ -75,9 +88,12 @@ const std::vector<Example> kExamples = {
     {"megatron", "tp1,pp1,dp8,mbs1,zero1,offload=optimizer", latent},
     {"megatron", "tp1,pp2,dp8,mbs1,zero2", gpt},
     {"megatron", "tp1,pp4,dp8,mbs1", thirty_layers},
+    {"megatron", "tp1,pp2,dp8,mbs1,ep8", gpt_oss},
     {"deepspeed", "tp2,pp4,dp1,mbs1,recompute=full"},
-    {"deepspeed", "tp2,pp1,dp8,mbs1,zero3,hsdp=2,offload=optimizer"},
+    {"deepspeed", "tp1,pp1,dp16,mbs1,zero3,hsdp=2,offload=optimizer"},
+    {"deepspeed", "tp2,pp1,dp8,mbs1,zero2"},
     {"deepspeed", "tp1,pp1,dp8,mbs1,zero1,overlap=grad", gpt},
+    {"deepspeed", "tp1,pp1,dp8,mbs1,zero1", by_sgd},
     {"torchtitan", "tp2,pp2,dp2,mbs1,cp2,sp,zero3,recompute=selective,overlap=grad+param+tp"},
     {"torchtitan", "tp2,pp1,dp4,mbs1,ep8,etp1,sp,zero3", give_experts},
     {"fsdp", "tp1,pp1,dp8,mbs1,zero3,hsdp=2,recompute=selective"},

@@ -167,6 +167,33 @@ TEST(Launch, MegatronLaunchesEveryNode) {
       holds(written("megatron", "tp8,pp1,dp4,mbs1,zero3"), "unset CUDA_DEVICE_MAX_CONNECTIONS"));
 }
 
+TEST(Launch, MegatronDescribesTheModelForItsSequences) {
+  // Rotary positions reach as far as the sequence, whatever config.json says.
+  const auto short_context = [](Problem& p) {
+    p.model.max_positions = 2048;
+    p.model.rotary_base = 500000;
+  };
+  const std::string text = written("megatron", "tp1,pp1,dp1,mbs1", short_context);
+  EXPECT_TRUE(holds(text, "--max-position-embeddings 8192"));
+  EXPECT_TRUE(holds(text, "--rotary-base 500000"));
+  // Every third layer sees all keys; a window counts the query, Megatron-LM's does not.
+  const auto windows = [](Problem& p) {
+    p.model.layers = 3;
+    p.model.sliding_window = 128;
+    p.model.full_attention_layers = {2};
+  };
+  const std::string windowed = written("megatron", "tp1,pp1,dp1,mbs1", windows);
+  EXPECT_TRUE(holds(windowed, "--window-size 127,0"));
+  EXPECT_TRUE(holds(windowed, "--window-attn-skip-freq '[1,1,0]'"));
+  // Grouped kernels know bf16 only.
+  const auto half = [](Problem& p) {
+    give_experts(p);
+    p.workload.data_type = profiles::DataType::Fp16;
+  };
+  EXPECT_TRUE(holds(written("megatron", "tp1,pp1,dp8,mbs1", give_experts), "--moe-grouped-gemm"));
+  EXPECT_FALSE(holds(written("megatron", "tp1,pp1,dp8,mbs1", half), "--moe-grouped-gemm"));
+}
+
 TEST(Launch, DeepSpeedMultipliesItsBatch) {
   // 256 = 2 * 16 * 8.
   const std::string text = written("deepspeed", "tp1,pp1,dp8,mbs2,zero3");
@@ -205,6 +232,10 @@ TEST(Launch, ReplicasOfAnEngineHaveDevicesOfTheirOwn) {
   EXPECT_TRUE(holds(text, "first=$((replica * 4))"));
   EXPECT_TRUE(holds(text, "--max-concurrent-requests 32"));
   EXPECT_TRUE(holds(text, "--num-shard 4"));
+  // And names of their own, under which the shards of one launcher meet.
+  EXPECT_TRUE(holds(text, "--master-port \"$((PORT + 21500))\""));
+  EXPECT_TRUE(holds(text, "--shard-uds-path"));
+  EXPECT_FALSE(holds(written("tgi", "tp4,pp1,dp1", make_inference), "--master-port"));
 }
 
 TEST(Launch, RefusesTextThatIsNoneOfItsOwn) {

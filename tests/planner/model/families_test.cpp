@@ -109,7 +109,8 @@ TEST(Qwen2, BiasOnQkvOnlyAndWindowOnlyOnRequest) {
   const Transformer windowed = from(llama_like(
       "qwen2", R"(, "sliding_window": 16, "use_sliding_window": true, "max_window_layers": 2)"));
   EXPECT_EQ(windowed.sliding_window, 16);
-  EXPECT_EQ(windowed.first_window_layer, 2);
+  EXPECT_FALSE(windowed.windowed(1));
+  EXPECT_TRUE(windowed.windowed(2));
 }
 
 TEST(Qwen3, HeadDimIs128AndQueriesAndKeysAreNormed) {
@@ -119,6 +120,58 @@ TEST(Qwen3, HeadDimIs128AndQueriesAndKeysAreNormed) {
   EXPECT_FALSE(model.qkv_bias);
   // q, o: 2 * 64 * 1024; k, v: 2 * 64 * 256; MLP 3 * 64 * 96; norms 2 * 64 + 2 * 128.
   EXPECT_EQ(layer_parameters(model, 0), 131072 + 32768 + 18432 + 384);
+}
+
+TEST(Gemma, FromTheSecondOnNormedTwiceAndMostlyWindowed) {
+  const std::string few = R"(, "num_key_value_heads": 4, "sliding_window": 16)";
+  const Transformer second = from(llama_like("gemma2", few));
+  EXPECT_TRUE(second.windowed(0) && !second.windowed(1) && second.windowed(2));
+  const Transformer first = from(llama_like("gemma", few));
+  EXPECT_EQ(layer_parameters(second, 0), layer_parameters(first, 0) + 2 * 64);
+  const Transformer third =
+      from(llama_like("gemma3_text", few + R"(, "sliding_window_pattern": 4)"));
+  EXPECT_TRUE(third.windowed(2) && !third.windowed(3));
+  EXPECT_EQ(layer_parameters(third, 0), layer_parameters(second, 0) + 2 * 256);
+}
+
+TEST(LayerTypes, SayWhichLayersSeeEverything) {
+  const auto types = [](const std::string& list) {
+    return from(llama_like("gemma2", R"(, "num_key_value_heads": 4, "layer_types": )" + list));
+  };
+  const Transformer model =
+      types(R"(["full_attention", "sliding_attention", "sliding_attention", "full_attention"])");
+  EXPECT_EQ(model.full_attention_layers, (std::vector<int>{0, 3}));
+  EXPECT_THROW(types(R"(["full_attention"])"), profiles::InputError);
+  EXPECT_THROW(types(R"(["full_attention", "linear_attention", "full_attention",
+                         "full_attention"])"),
+               profiles::InputError);
+}
+
+TEST(Falcon, OneNormForBothOrOneForEach) {
+  const Transformer old = from(llama_like("falcon"));
+  EXPECT_EQ(old.kv_heads, 1);
+  EXPECT_TRUE(old.parallel_residual && old.shared_norm && old.tied_embeddings);
+  const Transformer newer =
+      from(llama_like("falcon", R"(, "new_decoder_architecture": true, "num_kv_heads": 1)"));
+  EXPECT_FALSE(newer.shared_norm);
+  EXPECT_EQ(layer_parameters(newer, 0), layer_parameters(old, 0) + 2 * 64);
+}
+
+TEST(GptOss, SinksBiasesAndEveryOtherLayerWindowed) {
+  const Transformer model = from(llama_like(
+      "gpt_oss", R"(, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 16)"));
+  EXPECT_TRUE(model.windowed(0) && !model.windowed(1));
+  // Heads of 64: q, o 2 * 64 * 512 + 512 + 64, k, v 2 * (64 * 512 + 512), 8 sinks, router
+  // 64 * 4 + 4, experts 4 * (64 * 192 + 192 + 96 * 64 + 64), norms 2 * 64.
+  EXPECT_EQ(layer_parameters(model, 0), 66112 + 66560 + 8 + 260 + 74752 + 128);
+}
+
+TEST(RotaryBase, UnderTheNamesThatFilesGiveIt) {
+  EXPECT_DOUBLE_EQ(from(llama_like("llama")).rotary_base, 10000);
+  EXPECT_DOUBLE_EQ(from(llama_like("llama", R"(, "rope_theta": 5e5)")).rotary_base, 5e5);
+  EXPECT_DOUBLE_EQ(
+      from(llama_like("llama", R"(, "rope_parameters": {"rope_theta": 1e6})")).rotary_base, 1e6);
+  EXPECT_THROW(from(llama_like("llama", R"(, "rope_theta": 0)")), profiles::InputError);
 }
 
 TEST(Gemma, TiedWideHeadsAndGeGlu) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "planner/model/model_graphs.h"
 #include "planner/model/operator_graph.h"
 #include "tests/planner/model/test_models.h"
 
@@ -82,6 +83,22 @@ TEST(ForwardFlops, OfMixtralCountOnlyTheVisitedExperts) {
   EXPECT_EQ(forward_flops(ops.at("experts_gate_up"), 1, 1, kFull).count,
             2.0 * 2 * 4096 * 28672);  // two of eight experts
   EXPECT_EQ(forward_flops(ops.at("router"), 1, 1, kFull).count, 2 * 4096 * 8);
+}
+
+TEST(ModelGraphs, AttentionOfAKindOfLayerIsTheAverageOfItsLayers) {
+  // Every third layer sees all keys: of 4 layers one.
+  const Transformer model = from(R"({"model_type": "gemma3_text", "hidden_size": 64,
+      "num_hidden_layers": 4, "intermediate_size": 96, "vocab_size": 100, "sliding_window": 16,
+      "sliding_window_pattern": 3})");
+  double sum = 0;
+  for (int layer = 0; layer < 4; ++layer) {
+    const auto ops = by_name(layer_operators(model, layer, true));
+    sum += forward_flops(ops.at("attention"), 1, 64, kCausal).count;
+  }
+  const ModelGraphs graphs = model_graphs(model, true, profiles::DataType::Bf16);
+  const Operator attention = by_name(graphs.dense_layer).at("attention");
+  EXPECT_DOUBLE_EQ(attention.window_share, 0.75);
+  EXPECT_DOUBLE_EQ(4 * forward_flops(attention, 1, 64, kCausal).count, sum);
 }
 
 TEST(AttendedKeys, SlidingWindowIsATriangleThenAStrip) {

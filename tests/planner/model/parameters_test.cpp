@@ -88,7 +88,79 @@ INSTANTIATE_TEST_SUITE_P(
                   "v_head_dim": 128, "intermediate_size": 10944, "moe_intermediate_size": 1408,
                   "n_routed_experts": 64, "n_shared_experts": 2, "num_experts_per_tok": 6,
                   "first_k_dense_replace": 1, "vocab_size": 102400})",
-               15'706'484'224}));
+               15'706'484'224},
+        // Its head is the embedding, which the checkpoint holds twice.
+        Config{"falcon-7b", R"({"model_type": "falcon", "hidden_size": 4544,
+                  "num_hidden_layers": 32, "num_attention_heads": 71, "multi_query": true,
+                  "parallel_attn": true, "bias": false, "vocab_size": 65024})",
+               6'921'720'704},
+        Config{"falcon-40b", R"({"model_type": "falcon", "hidden_size": 8192,
+                  "num_hidden_layers": 60, "num_attention_heads": 128, "num_kv_heads": 8,
+                  "new_decoder_architecture": true, "bias": false, "vocab_size": 65024})",
+               41'303'293'952},
+        Config{"phi-2", R"({"model_type": "phi", "hidden_size": 2560, "num_hidden_layers": 32,
+                  "num_attention_heads": 32, "intermediate_size": 10240, "vocab_size": 51200})",
+               2'779'683'840},
+        Config{"starcoder2-15b", R"({"model_type": "starcoder2", "hidden_size": 6144,
+                  "num_hidden_layers": 40, "num_attention_heads": 48, "num_key_value_heads": 4,
+                  "intermediate_size": 24576, "sliding_window": 4096, "vocab_size": 49152,
+                  "tie_word_embeddings": false})",
+               15'957'889'024},
+        Config{"gemma-2-9b", R"({"model_type": "gemma2", "hidden_size": 3584,
+                  "num_hidden_layers": 42, "num_attention_heads": 16, "num_key_value_heads": 8,
+                  "head_dim": 256, "intermediate_size": 14336, "sliding_window": 4096,
+                  "vocab_size": 256000})",
+               9'241'705'984},
+        Config{"gemma-3-1b", R"({"model_type": "gemma3_text", "hidden_size": 1152,
+                  "num_hidden_layers": 26, "num_attention_heads": 4, "num_key_value_heads": 1,
+                  "head_dim": 256, "intermediate_size": 6912, "sliding_window": 512,
+                  "sliding_window_pattern": 6, "vocab_size": 262144})",
+               999'885'952},
+        // 4 300 079 472 less those of the images: 417 M of the tower and of what joins it.
+        Config{"gemma-3-4b", R"({"model_type": "gemma3", "vision_config": {"hidden_size": 1152},
+                  "text_config": {"model_type": "gemma3_text", "hidden_size": 2560,
+                    "num_hidden_layers": 34, "intermediate_size": 10240,
+                    "sliding_window": 1024}})",
+               3'880'263'168},
+        Config{"glm-4-9b-0414", R"({"model_type": "glm4", "hidden_size": 4096,
+                  "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2,
+                  "head_dim": 128, "intermediate_size": 13696, "attention_bias": true,
+                  "vocab_size": 151552})",
+               9'400'279'040},
+        Config{"glm-4-9b-chat", R"({"model_type": "glm", "hidden_size": 4096,
+                  "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2,
+                  "head_dim": 128, "intermediate_size": 13696, "attention_bias": true,
+                  "vocab_size": 151552})",
+               9'399'951'360},
+        Config{"granite-3.0-8b", R"({"model_type": "granite", "hidden_size": 4096,
+                  "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 8,
+                  "intermediate_size": 12800, "vocab_size": 49155, "tie_word_embeddings": true})",
+               8'170'848'256},
+        Config{"olmo-2-7b", R"({"model_type": "olmo2", "hidden_size": 4096,
+                  "num_hidden_layers": 32, "num_attention_heads": 32,
+                  "intermediate_size": 11008, "vocab_size": 100352})",
+               7'298'617'344},
+        Config{"olmoe-1b-7b", R"({"model_type": "olmoe", "hidden_size": 2048,
+                  "num_hidden_layers": 16, "num_attention_heads": 16, "num_experts": 64,
+                  "num_experts_per_tok": 8, "intermediate_size": 1024, "vocab_size": 50304})",
+               6'919'161'856},
+        Config{"gpt-oss-20b", R"({"model_type": "gpt_oss", "hidden_size": 2880,
+                  "num_hidden_layers": 24, "num_attention_heads": 64, "num_key_value_heads": 8,
+                  "head_dim": 64, "intermediate_size": 2880, "num_local_experts": 32,
+                  "num_experts_per_tok": 4, "vocab_size": 201088})",
+               20'914'757'184},
+        Config{"gpt-oss-120b", R"({"model_type": "gpt_oss", "hidden_size": 2880,
+                  "num_hidden_layers": 36, "num_attention_heads": 64, "num_key_value_heads": 8,
+                  "head_dim": 64, "intermediate_size": 2880, "num_local_experts": 128,
+                  "num_experts_per_tok": 4, "vocab_size": 201088})",
+               116'829'156'672},
+        Config{"llama-4-scout", R"({"model_type": "llama4", "text_config": {
+                  "model_type": "llama4_text", "hidden_size": 5120, "num_hidden_layers": 48,
+                  "num_attention_heads": 40, "num_key_value_heads": 8, "head_dim": 128,
+                  "intermediate_size": 8192, "intermediate_size_mlp": 16384,
+                  "interleave_moe_layer_step": 1, "num_local_experts": 16,
+                  "num_experts_per_tok": 1, "vocab_size": 202048}})",
+               107'769'861'120}));
 
 TEST(ParameterCount, OfDeepSeekV3ByHand) {
   // Attention: query 7168*1536 + 1536 + 1536*128*192, key/value 7168*576 + 512 + 512*128*256,
@@ -107,6 +179,28 @@ TEST(ParameterCount, OfDeepSeekV3ByHand) {
   // The report says 671B in all, 37B active.
   EXPECT_NEAR(static_cast<double>(parameter_count(model)), 671e9, 0.5e9);
   EXPECT_NEAR(static_cast<double>(active_parameters(model)), 37e9, 0.6e9);
+}
+
+TEST(ParameterCount, OfLlama4MaverickMatchesItsCard) {
+  // "17B active, 400B total parameters", of which 0.9 B see images.
+  const Transformer model = from(R"({"model_type": "llama4_text", "hidden_size": 5120,
+      "num_hidden_layers": 48, "num_attention_heads": 40, "num_key_value_heads": 8,
+      "head_dim": 128, "intermediate_size": 8192, "intermediate_size_mlp": 16384,
+      "interleave_moe_layer_step": 2, "num_local_experts": 128, "num_experts_per_tok": 1,
+      "vocab_size": 202048})");
+  EXPECT_NEAR(static_cast<double>(parameter_count(model)), 400e9, 1e9);
+  EXPECT_NEAR(static_cast<double>(active_parameters(model)), 17e9, 0.3e9);
+}
+
+TEST(ParameterCount, OfGlm45AirMatchesItsReport) {
+  // "106 billion total and 12 billion active parameters", without the layer that predicts ahead.
+  const Transformer model = from(R"({"model_type": "glm4_moe", "hidden_size": 4096,
+      "num_hidden_layers": 46, "num_attention_heads": 96, "num_key_value_heads": 8,
+      "head_dim": 128, "intermediate_size": 10944, "moe_intermediate_size": 1408,
+      "n_routed_experts": 128, "n_shared_experts": 1, "num_experts_per_tok": 8,
+      "first_k_dense_replace": 1, "attention_bias": true, "vocab_size": 151552})");
+  EXPECT_NEAR(static_cast<double>(parameter_count(model)), 106e9, 1e9);
+  EXPECT_NEAR(static_cast<double>(active_parameters(model)), 12e9, 1.5e9);
 }
 
 TEST(ParameterCount, OfNemotron340BMatchesItsReport) {

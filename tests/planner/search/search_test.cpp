@@ -61,10 +61,15 @@ Problem random_problem() {
   Transformer& model = problem.model;
   model.layers = *rc::gen::inRange(2, 7);
   model.heads = *rc::gen::element(4, 6, 8);
-  model.kv_heads = model.heads;
+  model.kv_heads = *rc::gen::element(model.heads, model.heads, 2);
   model.head_dim = 64;
   model.hidden = model.embedding_width = 64 * model.heads;
   model.ffn = 4 * model.hidden;
+  if (*rc::gen::weightedElement<bool>({{2, false}, {1, true}})) {
+    model.activation = Activation::SwiGlu;
+    model.experts = Experts{.count = 4, .per_token = 2, .width = 128};
+    model.experts->first_dense_layers = *rc::gen::element(0, 1);
+  }
   problem.workload.global_batch = *rc::gen::element(2, 4, 6, 8);
   // From 8,192 tokens on sequences are cut as well.
   problem.workload.seq_len = *rc::gen::element(256, 1024, 1024, 8192, 16384);
@@ -77,15 +82,26 @@ Problem random_problem() {
   return problem;
 }
 
+/// Keys that keep some spaces small, and those that are in no space unless they are pinned.
+LayoutText random_fix() {
+  const auto keys = *rc::gen::element<std::string>(
+      "", "recompute=none", "etp1,recompute=none", "ep2,recompute=full", "ep4,etp1", "zero3,hsdp=2",
+      "zero1,hsdp=2,recompute=none", "cp_kind=ulysses", "cp2,sp",
+      "order=tp-cp-pp-dp,recompute=selective", "order=dp-pp-cp-tp,recompute=none",
+      "offload=optimizer,zero1", "offload=activations,recompute=none", "schedule=zb-v",
+      "vpp2,schedule=interleaved", "mbs1,overlap=grad", "mbs1,overlap=grad+param+tp,sp", "tp2,pp2",
+      "tp1,pp1,dp4", "pp2,dp1,schedule=gpipe");
+  return keys.empty() ? LayoutText{} : read_layout_text(keys, "--fix");
+}
+
 TEST(Search, FindsWhatPredictingEveryLayoutFinds) {
   EXPECT_TRUE(rc::check([] {
     const Problem problem = random_problem();
     SearchOptions options;
     options.top = 3;
-    // A pinned key keeps some spaces small.
-    const auto* const pinned = *rc::gen::element("", "recompute=none", "offload=activations",
-                                                 "recompute=full,offload=optimizer");
-    if (*pinned != 0) options.fixed = read_layout_text(pinned, "--fix");
+    options.objective =
+        *rc::gen::element(Objective::Throughput, Objective::Latency, Objective::Cost);
+    options.fixed = random_fix();
     const BruteForce expected = brute_force(problem, options.fixed);
     const PlanResult found = search(problem, options);
     RC_ASSERT(found.search->candidates == expected.candidates);
