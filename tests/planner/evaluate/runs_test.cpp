@@ -71,6 +71,13 @@ TEST(ReadRuns, RunsThatWereNotRepeatedShowTheSoftwareBefore) {
   EXPECT_FALSE(stalls(64, "tp4,pp1,dp128,mbs1,zero1")) << "no stages";
   EXPECT_TRUE(stalls(16, "tp32,pp2,dp2,mbs1,zero1"));
   EXPECT_TRUE(stalls(64, "tp4,pp2,dp64,mbs1,zero1"));
+  // All else is as in the version since, which its file is based on.
+  const profiles::Framework before = nanotron_run(64, "tp4,pp2,dp64,mbs1,zero1").problem.framework;
+  const profiles::Framework since = nanotron_run(8, "tp4,pp2,dp8,mbs1,zero1").problem.framework;
+  EXPECT_TRUE(before.known);
+  EXPECT_EQ(before.accumulation_bytes, since.accumulation_bytes);
+  EXPECT_EQ(before.kernel_launch, since.kernel_launch);
+  EXPECT_NE(since.kernel_launch, profiles::load_framework("generic", DataFiles()).kernel_launch);
 }
 
 TEST(ReadRuns, AFrameworkSaysWhatItsLogCallsMemory) {
