@@ -116,8 +116,7 @@ LayerPace PriceBook::pace(const BlockCompute& layer) const {
   const int launches =
       (layer.forward_kernels + layer.input_grad_kernels + layer.weight_grad_kernels) *
       framework.kernels_per_operator;
-  return {layer.forward + layer.input_grad + layer.weight_grad,
-          launches * framework.kernel_launch};
+  return {layer.forward + layer.input_grad + layer.weight_grad, launches * framework.kernel_launch};
 }
 
 const ActivationBytes& PriceBook::activations(const Layout& layout) {
