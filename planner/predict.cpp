@@ -110,8 +110,7 @@ PreparedLayout prepare(PriceBook& book, const Layout& layout) {
   const ActivationBytes& activations = book.activations(layout);
   std::vector<StageLoad> loads;
   stage_loads(problem.model, layout, problem.workload, out.split, parameters, activations, loads);
-  stage_memory(layout, problem.workload, problem.framework, loads, parameters, activations,
-               out.memory);
+  stage_memory(problem, layout, loads, parameters, activations, out.memory);
   return out;
 }
 

@@ -56,10 +56,18 @@ constexpr FrameworkAlias kAliases[] = {
     {"fairscale", "metaseq"},
 };
 
+MemoryKind read_memory_kind(const JsonNode& node) {
+  const std::string text = node.string();
+  if (text == "allocated") return MemoryKind::Allocated;
+  if (text == "reserved") return MemoryKind::Reserved;
+  if (text != "device") node.refuse("allocated, reserved or device");
+  return MemoryKind::Device;
+}
+
 void read_into(Framework& out, const JsonNode& file) {
   file.require_schema("framework");
   file.refuse_unknown_keys({"schema", "name", "source", "states", "loss", "allocator", "time",
-                            "spread", "activations", "stalls", "successor"});
+                            "spread", "activations", "stalls", "successor", "based_on"});
   if (const auto node = file.find_value("spread")) out.spread = node->positive_number();
   const auto real = [](const JsonNode& group, std::string_view key, double& value) {
     if (const auto node = group.find_value(key)) {
@@ -114,12 +122,14 @@ void read_into(Framework& out, const JsonNode& file) {
   }
   if (const auto allocator = file.find("allocator")) {
     allocator->refuse_unknown_keys({"fragmentation", "context_bytes", "communicator_bytes",
-                                    "workspace_bytes", "reports_allocated", "retry_fill",
-                                    "retry_seconds"});
+                                    "workspace_bytes", "reports", "reports_first_stage",
+                                    "reports_gibibytes", "retry_fill", "retry_seconds"});
     real(*allocator, "retry_fill", out.retry_fill);
     time(*allocator, "retry_seconds", out.retry);
     real(*allocator, "fragmentation", out.fragmentation);
-    flag(*allocator, "reports_allocated", out.reports_allocated);
+    if (const auto node = allocator->find_value("reports")) out.reports = read_memory_kind(*node);
+    flag(*allocator, "reports_first_stage", out.reports_first_stage);
+    flag(*allocator, "reports_gibibytes", out.reports_gibibytes);
     size(*allocator, "context_bytes", out.context);
     size(*allocator, "communicator_bytes", out.communicator);
     size(*allocator, "workspace_bytes", out.workspace);
@@ -179,10 +189,12 @@ void read_into(Framework& out, const JsonNode& file) {
     real(*node, "gather_efficiency", out.gather_efficiency);
   }
   if (const auto node = file.find("stalls")) {
-    node->refuse_unknown_keys({"ranks", "transfer_seconds", "all_reduce_bytes_per_second"});
-    out.stalled_ranks = node->at("ranks").count();
+    node->refuse_unknown_keys({"transfer_seconds", "ranks", "all_reduce_bytes_per_second"});
     time(*node, "transfer_seconds", out.stalled_transfer);
-    out.stalled_all_reduce = {node->at("all_reduce_bytes_per_second").positive_number()};
+    if (const auto ranks = node->find_value("ranks")) {
+      out.stalled_ranks = ranks->count();
+      out.stalled_all_reduce = {node->at("all_reduce_bytes_per_second").positive_number()};
+    }
   }
 }
 
@@ -219,6 +231,9 @@ Framework load_framework(const std::string& name, const DataFiles& files, int co
     if (compute_capability >= next->at("compute_capability").count()) {
       return load_framework(next->at("name").string(), files);
     }
+  }
+  if (const auto base = file->find_value("based_on")) {
+    read_into(out, files.at("frameworks", base->string(), "framework"));
   }
   read_into(out, *file);
   return out;

@@ -10,6 +10,9 @@
 
 namespace meshplan::profiles {
 
+/// The tensors, what the caching allocator took for them, or all that the device holds.
+enum class MemoryKind { Allocated, Reserved, Device };
+
 /// Habits of the software that runs a layout: what it stores per parameter, how much the allocator
 /// and the libraries take, what it launches. One file per framework, profiles/data/frameworks, each
 /// figure with its source; schema meshplan.framework/1. Nothing here depends on a single run.
@@ -52,13 +55,16 @@ struct Framework {
       false;  ///< a dense bf16 gradient of embedding and head besides
 
   // Allocator and libraries.
-  double fragmentation = 0.05;     ///< reserved / allocated - 1
-  bool reports_allocated = false;  ///< its log states what is allocated, not the device's memory
-  Bytes context{};                 ///< CUDA context, kernels, cuBLAS handles
-  Bytes communicator{};            ///< one NCCL communicator
-  Bytes workspace{};               ///< cuBLAS and framework workspaces, inside "allocated"
-  /// A stage that fills more than this share of its device makes the caching allocator return its
-  /// blocks and ask again in every micro-batch, for so long. 0 seconds: not modelled.
+  double fragmentation = 0.05;              ///< reserved / allocated - 1
+  MemoryKind reports = MemoryKind::Device;  ///< what its log calls memory
+  bool reports_first_stage = false;         ///< of rank 0 only; else of the fullest stage
+  bool reports_gibibytes = false;           ///< it divides by 2^30 and calls that GB
+  Bytes context{};                          ///< CUDA context, kernels, cuBLAS handles
+  Bytes communicator{};                     ///< one NCCL communicator
+  Bytes workspace{};                        ///< cuBLAS and framework workspaces, inside "allocated"
+  /// A stage that fills more than this share of its device, buffers that are freed late included,
+  /// makes the caching allocator return its blocks and ask again in every micro-batch, for so long.
+  /// 0 seconds: not modelled.
   double retry_fill = 1;
   Seconds retry{};
 
@@ -84,7 +90,7 @@ struct Framework {
   /// pipeline crosses nodes.
   Seconds pipelined_tp_step{};
   Seconds network_call{};            ///< of one tensor-parallel collective, for each further node
-  bool cuts_stages_by_cost = false;  ///< a stage ends at the first layer past its share of the cost
+  bool cuts_stages_by_cost = false;  ///< a stage ends with the layer that reaches its share of cost
   bool gathers_by_tensor = false;    ///< ZeRO-1 and 2 gather and reduce one weight at a time
   bool overlap_grad = false;         ///< default when a run does not state it
   bool overlap_whole_grad = false;   ///< the same, where the optimizer is not sharded (PyTorch DDP)
@@ -96,10 +102,11 @@ struct Framework {
   double gather_efficiency =
       1;  ///< share of the bandwidth that ZeRO-3's gathers and reductions get
 
-  /// On jobs of so many ranks or more over EFA the network stalls (0: never): each end of a
-  /// pipeline transfer waits, and all-reduces of gradients get no more than so much each way.
-  int stalled_ranks = 0;
+  /// On EFA. Each end of a pipeline transfer that leaves its node waits so long (0: never), and on
+  /// jobs of so many ranks or more (0: never) all-reduces of gradients get no more than so much
+  /// each way.
   Seconds stalled_transfer{};
+  int stalled_ranks = 0;
   BytesPerSecond stalled_all_reduce{};
 };
 
@@ -112,9 +119,10 @@ std::span<const FrameworkAlias> framework_aliases();
 /// do not matter; what is no alias is returned in lower case.
 std::string framework_id_of(const std::string& name_or_alias);
 
-/// Reads profiles/data/frameworks/<id>.json, by id or alias. An unknown name gives "generic" with
-/// known = false. Software that was rewritten for newer devices names its successor: of those two
-/// files, the one for `compute_capability` (0: unknown).
+/// Reads profiles/data/frameworks/<id>.json, by id or alias, on top of the file that it is
+/// "based_on" ("generic" when it does not say). An unknown name gives "generic" with known = false.
+/// Software that was rewritten for newer devices names its successor: of those two files, the one
+/// for `compute_capability` (0: unknown).
 Framework load_framework(const std::string& name, const DataFiles& files,
                          int compute_capability = 0);
 

@@ -6,6 +6,7 @@
 #include "planner/cost/compute/attention.h"
 #include "planner/cost/compute/gemm.h"
 #include "planner/cost/compute/memory_bound.h"
+#include "planner/memory/launch_ahead.h"
 #include "planner/memory/rank_parameters.h"
 #include "planner/model/operator_graph.h"
 #include "planner/model/shard.h"
@@ -18,10 +19,6 @@ using profiles::Bytes;
 using profiles::Seconds;
 
 Seconds at_least_zero(Seconds time) { return std::max(time, Seconds{0}); }
-
-/// How much longer one step of a layer's tensor-parallel ring takes for each further node. Fitted
-/// on recorded runs of 16 and 32 ranks (docs/accuracy.md).
-constexpr double kFurtherNode = 0.27;
 
 /// An operand cast to 8 bits or fewer: read at 16 bits, written with its transpose, which the
 /// weight gradient reads.
@@ -347,8 +344,7 @@ BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& comm
   // A layer's steps over the tensor-parallel ranks; a third of them forward.
   const bool steps = compute.core_attention > Seconds{0} && stepping_nodes > 0 && layout.tp > 1;
   const Seconds stepped =
-      steps ? layout.tp * (1 + kFurtherNode * (stepping_nodes - 1)) * framework.pipelined_tp_step
-            : Seconds{0};
+      steps ? tensor_parallel_steps(framework, layout.tp, stepping_nodes) : Seconds{0};
   const auto host = [&](int kernels, Seconds device, double share_of_steps) {
     const double launches = static_cast<double>(kernels) * framework.kernels_per_operator;
     return at_least_zero(launches * framework.kernel_launch + share_of_steps * stepped - device);

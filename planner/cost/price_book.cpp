@@ -111,6 +111,14 @@ const RankParameters& PriceBook::parameters(const Layout& layout) {
   return at->second;
 }
 
+LayerPace PriceBook::pace(const BlockCompute& layer) const {
+  const profiles::Framework& framework = problem_.framework;
+  const int launches =
+      (layer.forward_kernels + layer.input_grad_kernels + layer.weight_grad_kernels) *
+      framework.kernels_per_operator;
+  return {layer.forward + layer.input_grad + layer.weight_grad, launches * framework.kernel_launch};
+}
+
 const ActivationBytes& PriceBook::activations(const Layout& layout) {
   const std::uint64_t key = degrees_key(layout)
                                 .field(layout.mbs, 19)
@@ -122,6 +130,7 @@ const ActivationBytes& PriceBook::activations(const Layout& layout) {
   if (fresh) {
     at->second = activation_bytes(problem_.model, graphs(layout.tp), layout, problem_.workload,
                                   problem_.framework);
+    if (at->second.side_stream.count > 0) at->second.pace = pace(computes(layout).dense_layer);
   }
   return at->second;
 }
@@ -161,15 +170,17 @@ ScheduleCosts PriceBook::costs(const Layout& layout, const std::vector<int>& spl
   const GroupShape world = group_shape(everyone, layout.devices(), cluster);
   const GroupShape ends = where.hops.empty() ? GroupShape{} : where.hops.back();
   const profiles::Framework& framework = problem_.framework;
-  const bool stalled = framework.stalled_ranks > 0 && layout.devices() >= framework.stalled_ranks &&
-                       cluster.inter_kind == profiles::InterNodeKind::Efa;
+  const bool efa = cluster.inter_kind == profiles::InterNodeKind::Efa;
+  const bool stalled_reduce =
+      efa && framework.stalled_ranks > 0 && layout.devices() >= framework.stalled_ranks;
   const ReplicaGroups replicas{group(where.shards),
                                group(where.expert_replicas),
                                group(where.replicates),
                                group(world),
                                group(ends),
                                where.shards.nodes > 1,
-                               stalled};
+                               efa && framework.stalled_transfer > Seconds{0},
+                               stalled_reduce};
   PipelineHops hops;
   const Bytes boundary = activations(layout).boundary;
   const auto stages = static_cast<std::size_t>(layout.pp);
@@ -193,13 +204,12 @@ void PriceBook::add_allocator_retries(const Layout& layout, const std::vector<in
   const RankParameters& owned = parameters(layout);
   const ActivationBytes& bytes = activations(layout);
   stage_loads(problem_.model, layout, problem_.workload, split, owned, bytes, loads);
-  stage_memory(layout, problem_.workload, problem_.framework, loads, owned, bytes, memory);
-  const Bytes full = scaled(problem_.cluster.device.memory, problem_.framework.retry_fill);
+  stage_memory(problem_, layout, loads, owned, bytes, memory);
   // Half of it in each pass, spread over the chunks of the stage.
   const Seconds each = problem_.framework.retry / (2.0 * layout.chunks_per_stage());
   for (std::size_t c = 0; c < costs.chunks.size(); ++c) {
     const int stage = owner_of_chunk(layout, static_cast<int>(c));
-    if (memory[static_cast<std::size_t>(stage)].device() <= full) continue;
+    if (!memory[static_cast<std::size_t>(stage)].retries) continue;
     costs.chunks[c].forward.overhead += each;
     costs.chunks[c].input_grad.overhead += each;
   }

@@ -48,6 +48,7 @@ class PriceBook {
   const ModelGraphs& graphs(int tp);
   const CollectiveModel& group(const GroupShape& shape);
   HopCost hop(const GroupShape& shape, profiles::Bytes boundary);
+  [[nodiscard]] LayerPace pace(const BlockCompute& layer) const;
   /// Stages so full that the caching allocator keeps retrying: see Framework::retry.
   void add_allocator_retries(const Layout& layout, const std::vector<int>& split,
                              ScheduleCosts& costs);

@@ -67,7 +67,7 @@ class ReplicaPricer {
     if (layout_.replicas() > 1 && n.dense > 0) {
       const Bytes dense = rounded(static_cast<double>(n.dense) * bytes);
       out += groups_.dense.time(which, dense);
-      if (groups_.stalled && groups_.dense_crosses_nodes && which == Collective::AllReduce) {
+      if (groups_.stalled_reduce && groups_.dense_crosses_nodes && which == Collective::AllReduce) {
         out = std::max(out, 2 * (dense / framework_.stalled_all_reduce));
       }
       if (layout_.hsdp > 1 && which == Collective::ReduceScatter) {
@@ -278,7 +278,7 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
       out.chunks[at].forward.pp += blocking(c + 1, reversed ? hops.backward : hops.forward);
       out.chunks[at].input_grad.pp += blocking(c - 1, reversed ? hops.forward : hops.backward);
     }
-    if (groups.stalled) {
+    if (groups.stalled_transfers) {
       // Each pass receives from one neighbour and sends to the other; both ends wait.
       const auto crossing = [&](int other) {
         if (other < 0 || other >= chunk_count) return 0.0;

@@ -27,7 +27,8 @@ struct ReplicaGroups {
   const CollectiveModel& world;     ///< all ranks: the gradient norm
   const CollectiveModel& ends;      ///< first and last stage: tied embeddings
   bool dense_crosses_nodes = false;
-  bool stalled = false;  ///< see Framework::stalled_ranks
+  bool stalled_transfers = false;  ///< see Framework::stalled_transfer
+  bool stalled_reduce = false;     ///< see Framework::stalled_ranks
 };
 
 /// What a transfer to the neighbouring stage crosses, by the stage that sends.

@@ -12,15 +12,20 @@ namespace {
 using profiles::Bytes;
 using profiles::Seconds;
 
-Bytes memory_of_kind(const Prediction& prediction, MemoryKind kind) {
+/// What the run's software would have logged for `prediction`, in the unit that its source wrote
+/// down: a GiB that was called a GB counts as 10^9 bytes.
+Bytes logged_memory(const Prediction& prediction, MemoryKind kind,
+                    const profiles::Framework& framework) {
   Bytes most{};
   for (const StageMemory& stage : prediction.memory) {
     const Bytes here = kind == MemoryKind::Allocated  ? stage.allocated()
                        : kind == MemoryKind::Reserved ? stage.reserved()
                                                       : stage.device();
     most = std::max(most, here);
+    if (framework.reports_first_stage) break;
   }
-  return most;
+  constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
+  return framework.reports_gibibytes ? scaled(most, 1e9 / kGibibyte) : most;
 }
 
 /// The largest term that is not compute when the prediction is too slow; when it is too fast,
@@ -57,7 +62,7 @@ EvaluatedRun evaluate_one(const RecordedRun& run) {
   }
   PriceBook book(problem);
   out.plan = predict(book, *run.layout);
-  out.predicted_to_run = out.plan->fits;
+  out.predicted_to_run = out.plan->fits && run.starts;
   if (!out.plan->fits && run.recompute_unknown && problem.framework.recompute_by_recipe) {
     // What the source does not state must not decide: would it fit with recomputation?
     Layout recomputing = *run.layout;
@@ -70,7 +75,7 @@ EvaluatedRun evaluate_one(const RecordedRun& run) {
     out.suspect = suspect_of(p.terms, *out.time_error);
   }
   if (run.peak_memory) {
-    out.predicted_memory = memory_of_kind(p, run.memory_kind);
+    out.predicted_memory = logged_memory(p, run.memory_kind, problem.framework);
     out.memory_error = static_cast<double>(out.predicted_memory.count) /
                            static_cast<double>(run.peak_memory->count) -
                        1;

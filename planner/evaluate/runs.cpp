@@ -3,6 +3,7 @@
 #include <charconv>
 #include <map>
 
+#include "planner/evaluate/pipeline_blocks.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/config.h"
 #include "profiles/cluster_json.h"
@@ -119,7 +120,10 @@ class Reader {
     // No fused attention kernel runs on Volta.
     const int capability = problem.cluster.device.compute_capability;
     if (!problem.flash_attention && capability == 70) problem.flash_attention = false;
-    problem.framework = profiles::load_framework(framework, files_, capability);
+    const LayoutText text = read_layout_text(out.layout_text, "layout");
+    Layout layout = text.layout;
+    problem.framework = profiles::load_framework(
+        version_of(framework, layout, problem.cluster.nodes), files_, capability);
     if (problem.workload.kind == Workload::Kind::Inference) {
       out.engine = profiles::load_engine(habits_of(engine, out.engine_version), files_);
       out.engine_known = out.engine.known && !engine.empty();
@@ -127,12 +131,11 @@ class Reader {
     out.framework_known = problem.framework.known && !framework.empty();
     const auto kind = node.at("measured").find_value("memory_kind");
     const bool stated = kind && kind->string() != "unstated";
-    if (!stated && problem.framework.reports_allocated) out.memory_kind = MemoryKind::Allocated;
-    const LayoutText text = read_layout_text(out.layout_text, "layout");
-    Layout layout = text.layout;
+    if (!stated) out.memory_kind = problem.framework.reports;
     if (problem.framework.cuts_stages_by_cost && !text.has("stages") && layout.pp > 1 &&
         layout.vpp == 1 && layout.pp <= problem.model.layers) {
-      layout.stages = stages_by_cost(problem.model, layout.pp);
+      layout.stages = blocks_by_cost(problem.model, layout.pp).layers;
+      out.starts = starts_by_blocks(problem.model, layout, problem.workload);
     }
     if (!text.has("etp")) layout.etp = usual_expert_tp(problem, layout);
     if (!text.has("overlap"))
@@ -140,20 +143,14 @@ class Reader {
     out.layout = layout;
   }
 
-  /// Layers of each stage when stage s ends with the first layer at which the cost so far exceeds
-  /// (s + 1) / stages of the whole; the head counts at the end, the embedding nothing.
-  static std::vector<int> stages_by_cost(const Transformer& model, int stages) {
-    const double attention = model.head_dim * (2.0 * model.heads + 2.0 * model.kv_heads);
-    const double layer = attention + (model.gated() ? 3.0 : 2.0) * model.ffn;
-    const double share = (model.layers * layer + model.vocab) / stages;
-    std::vector<int> out(static_cast<std::size_t>(stages));
-    std::size_t stage = 0;
-    for (int done = 1; done <= model.layers; ++done) {
-      ++out[stage];
-      const bool past = done * layer > static_cast<double>(stage + 1) * share;
-      if (past && stage + 1 < out.size()) ++stage;
-    }
-    return out;
+  /// The sweep of nanotron was repeated when a fault of its pipeline was mended: its table says
+  /// which rows came "after_pp_fix". Not repeated were more than 32 nodes and tensor groups of more
+  /// than two; what these show is the software before. Source: huggingface/nanotron,
+  /// scripts/scaling_benchmarks.py; the bounds are read off the rows.
+  static std::string version_of(const std::string& framework, const Layout& layout, int nodes) {
+    if (framework != "nanotron" || layout.pp == 1) return framework;
+    const bool repeated = nodes <= 32 && layout.tp <= 16;
+    return repeated ? framework : "nanotron-before-pp-fix";
   }
 
   /// Recipes that do not state the tensor degree of experts use 1 where theirs cannot be tp.

@@ -12,7 +12,7 @@
 
 namespace meshplan::planner {
 
-enum class MemoryKind { Allocated, Reserved, Device };
+using profiles::MemoryKind;
 
 /// One recorded run of somebody else (DESIGN.md section 6), read and resolved, not yet predicted.
 struct RecordedRun {
@@ -26,6 +26,7 @@ struct RecordedRun {
   bool engine_known = true;
   std::optional<Layout> layout;        ///< none: the text is no layout, see `refusal`
   std::optional<std::string> refusal;  ///< why this run cannot be predicted at all
+  bool starts = true;                  ///< false: its software cannot start this layout
   bool failed = false;                 ///< measured outcome: out of memory or crashed
   std::optional<profiles::Seconds> step;
   std::optional<profiles::Bytes> peak_memory;

@@ -19,7 +19,7 @@ std::vector<StageMemory> memory_of(PriceBook& book, const Layout& layout) {
   stage_loads(problem.model, layout, problem.workload, stage_split(layout, problem.model),
               parameters, activations, loads);
   std::vector<StageMemory> out;
-  stage_memory(layout, problem.workload, problem.framework, loads, parameters, activations, out);
+  stage_memory(problem, layout, loads, parameters, activations, out);
   return out;
 }
 

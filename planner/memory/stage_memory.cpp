@@ -60,15 +60,6 @@ Bytes saved_bytes(const OperatorGraph& graph, std::int64_t tokens, std::int64_t 
   return saved_activation_bytes(graph, tokens, seq, split, layout.recompute);
 }
 
-/// How far the host runs ahead of the device: freely without a pipeline; with one, in the part of
-/// warm-up in which no neighbour is waited for. Eight stages are enough to fill the launch queue.
-double run_ahead(const Layout& layout, const profiles::Framework& framework) {
-  if (layout.pp == 1) return 1;
-  const bool stalls = framework.stalled_ranks > 0 && layout.devices() >= framework.stalled_ranks;
-  constexpr double kFilled = 6;
-  return stalls ? 0 : std::min(1.0, (layout.pp - 2) / kFilled);
-}
-
 /// Bytes per parameter of a rank's states, dense and expert.
 struct StateRates {
   StateBytes dense, experts;
@@ -84,6 +75,14 @@ StateRates state_rates(const Layout& layout, const Workload& workload,
                  state_bytes(framework, workload.optimizer, layout.zero, expert_replicas)};
   if (layout.offload == Offload::Optimizer) out.dense.optimizer = out.experts.optimizer = 0;
   return out;
+}
+
+/// Buffers that are free for the host but not yet for the device lie in memory on top of all
+/// else. They never decide whether a stage fits: the allocator waits for what does not.
+void add_late_frees(const Problem& problem, Bytes late, StageMemory& memory) {
+  const Bytes full = scaled(problem.cluster.device.memory, problem.framework.retry_fill);
+  memory.retries = memory.device() + late > full;
+  if (!memory.retries) memory.buffers += late;
 }
 
 }  // namespace
@@ -157,6 +156,7 @@ void stage_loads(const Transformer& model, const Layout& layout, const Workload&
     const auto stage = static_cast<std::size_t>(owner_of_chunk(layout, chunk));
     const int sparse = sparse_layers(model, first, count);
     ParameterCount& mine = out[stage].parameters;
+    out[stage].layers += count;
     mine = mine + std::int64_t{count - sparse} * parameters.dense_layer +
            std::int64_t{sparse} * parameters.sparse_layer;
     Bytes& kept_here = kept_by_chunk[static_cast<std::size_t>(chunk)];
@@ -186,13 +186,13 @@ void stage_loads(const Transformer& model, const Layout& layout, const Workload&
   }
 }
 
-void stage_memory(const Layout& layout, const Workload& workload,
-                  const profiles::Framework& framework, const std::vector<StageLoad>& loads,
+void stage_memory(const Problem& problem, const Layout& layout, const std::vector<StageLoad>& loads,
                   const RankParameters& parameters, const ActivationBytes& activations,
                   std::vector<StageMemory>& out) {
+  const profiles::Framework& framework = problem.framework;
   const int chunks = layout.chunks();
   out.assign(static_cast<std::size_t>(layout.pp), StageMemory{});
-  const StateRates rates = state_rates(layout, workload, framework);
+  const StateRates rates = state_rates(layout, problem.workload, framework);
   const Bytes vocabulary_gradient = {2 * parameters.embedding.sum()};
   const auto last = static_cast<std::size_t>(owner_of_chunk(layout, chunks - 1));
   for (int stage = 0; stage < layout.pp; ++stage) {
@@ -216,8 +216,7 @@ void stage_memory(const Layout& layout, const Workload& workload,
       if (framework.embedding_gradient_transient) at_loss += vocabulary_gradient;
     }
     if (stage == 0 && framework.embedding_gradient_transient) at_loss += vocabulary_gradient;
-    Bytes in_backward = activations.rebuilt + activations.transient +
-                        scaled(activations.side_stream, run_ahead(layout, framework));
+    Bytes in_backward = activations.rebuilt + activations.transient;
     if (layout.zero >= 2) {
       // Gathered layers in use and fetched ahead, and one layer's unsharded gradient.
       const auto largest =
@@ -241,6 +240,10 @@ void stage_memory(const Layout& layout, const Workload& workload,
     const int groups = (layout.tp > 1) + (layout.cp > 1) + (layout.replicas() > 1) +
                        (layout.pp > 1) + (layout.ep > 1);
     memory.communicators = std::int64_t{groups} * framework.communicator;
+    add_late_frees(problem,
+                   scaled(activations.side_stream,
+                          launch_ahead(problem, layout, activations.pace, stage, loads[s].layers)),
+                   memory);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "planner/layout/layout.h"
+#include "planner/memory/launch_ahead.h"
 #include "planner/memory/rank_parameters.h"
 #include "planner/model/transformer.h"
 #include "planner/workload.h"
@@ -25,6 +26,8 @@ struct StageMemory {
   profiles::Bytes fragmentation;
   profiles::Bytes context;        ///< CUDA context, kernels, handles
   profiles::Bytes communicators;  ///< NCCL
+  /// So full, what is freed late included, that the allocator retries: see Framework::retry.
+  bool retries = false;
 
   [[nodiscard]] profiles::Bytes allocated() const {
     return weights + gradients + optimizer + activations + loss + buffers + workspace;
@@ -41,11 +44,12 @@ struct ActivationBytes {
   profiles::Bytes offloaded_dense, offloaded_sparse;  ///< the same, kept on the host instead
   profiles::Bytes rebuilt;      ///< of one layer while it runs backward under recomputation
   profiles::Bytes transient;    ///< of one layer's backward: gathered input, gradients in flight
-  profiles::Bytes side_stream;  ///< gathered tensors freed late, while the host runs ahead
+  profiles::Bytes side_stream;  ///< gathered tensors freed late, with a full launch queue
   profiles::Bytes embedding;    ///< token ids, dropout mask
   profiles::Bytes head_input;   ///< final norm and head inputs
   profiles::Bytes logits;       ///< at the framework's bytes per logit
   profiles::Bytes boundary;     ///< one transfer between stages
+  LayerPace pace;               ///< of a dense layer; left to who prices (price_book.h)
 };
 ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& graphs,
                                  const Layout& layout, const Workload& workload,
@@ -55,6 +59,7 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
 struct StageLoad {
   ParameterCount parameters;
   profiles::Bytes activations;  ///< of all micro-batches in flight, at the worst moment
+  int layers = 0;
 };
 /// Of every stage; `split` = layers per chunk. Writes into `out` (size pp), so that a search
 /// allocates nothing.
@@ -64,8 +69,7 @@ void stage_loads(const Transformer& model, const Layout& layout, const Workload&
 
 /// Memory of every stage of `layout`. `loads`, `parameters` and `activations` as computed for it.
 /// Writes into `out` (size pp).
-void stage_memory(const Layout& layout, const Workload& workload,
-                  const profiles::Framework& framework, const std::vector<StageLoad>& loads,
+void stage_memory(const Problem& problem, const Layout& layout, const std::vector<StageLoad>& loads,
                   const RankParameters& parameters, const ActivationBytes& activations,
                   std::vector<StageMemory>& out);
 

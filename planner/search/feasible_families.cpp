@@ -120,8 +120,7 @@ class Judge {
       stage_loads(problem.model, layout, problem.workload, splits_.of(layout), parameters,
                   activations, loads_);
     }
-    stage_memory(layout, problem.workload, problem.framework, loads_, parameters, activations,
-                 memory_);
+    stage_memory(problem, layout, loads_, parameters, activations, memory_);
     return peak_bytes(memory_);
   }
 

@@ -59,6 +59,29 @@ TEST(EvaluateRuns, FailuresJudgeTheVerdict) {
   EXPECT_DOUBLE_EQ(report.feasibility.accuracy, 0.5);
 }
 
+TEST(EvaluateRuns, ALayoutThatItsSoftwareCannotStartIsSaidNotToRun) {
+  RecordedRun crashed = run_of("tp1,pp1,dp8,mbs1", 1.0);
+  crashed.step.reset();
+  crashed.failed = true;
+  crashed.starts = false;
+  EXPECT_EQ(evaluate_runs({crashed}).feasibility.false_fit, 0);
+}
+
+TEST(EvaluateRuns, MemoryIsComparedAsTheSoftwareLogsIt) {
+  // The second of two stages holds more; a log of rank 0 does not see it, and its GB are GiB.
+  RecordedRun run = run_of("tp1,pp2,dp4,mbs1,stages=4-8", 1.0);
+  run.peak_memory = profiles::Bytes{1};
+  const auto logged = [&] { return evaluate_runs({run}).runs[0].predicted_memory; };
+  const std::vector<StageMemory> stages = evaluate_runs({run}).runs[0].plan->prediction.memory;
+  ASSERT_GT(stages[1].device(), stages[0].device());
+  EXPECT_EQ(logged(), stages[1].device());
+  run.problem.framework.reports_first_stage = true;
+  EXPECT_EQ(logged(), stages[0].device());
+  run.problem.framework.reports_gibibytes = true;
+  EXPECT_NEAR(static_cast<double>(logged().count),
+              static_cast<double>(stages[0].device().count) * 1e9 / 1073741824, 1);
+}
+
 TEST(EvaluateRuns, NothingIsDroppedSilently) {
   RecordedRun refused;
   refused.refusal = "no such model";

@@ -55,6 +55,40 @@ TEST(ReadRuns, AnUnreadableRunKeepsItsReason) {
   EXPECT_THAT(*runs_of(run)[0].refusal, HasSubstr("'gptx'"));
 }
 
+/// A run of nanotron: `nodes` of 8 devices, its layout and what was measured.
+RecordedRun nanotron_run(int nodes, const std::string& layout) {
+  return runs_of(R"({"id": "a", "model": "llama-3-8b", "cluster": "aws-p5-h100:)" +
+                 std::to_string(nodes) + R"(", "layout": ")" + layout + R"(",
+    "workload": {"kind": "training", "seq_len": 4096, "global_batch": 256, "dtype": "bf16"},
+    "options": {"framework": "nanotron"}, "measured": {"step_seconds": 1}})")[0];
+}
+
+TEST(ReadRuns, RunsThatWereNotRepeatedShowTheSoftwareBefore) {
+  const auto stalls = [](int nodes, const char* layout) {
+    return nanotron_run(nodes, layout).problem.framework.stalled_transfer.count() > 0;
+  };
+  EXPECT_FALSE(stalls(8, "tp4,pp4,dp4,mbs1,zero1"));
+  EXPECT_FALSE(stalls(64, "tp4,pp1,dp128,mbs1,zero1")) << "no stages";
+  EXPECT_TRUE(stalls(16, "tp32,pp2,dp2,mbs1,zero1"));
+  EXPECT_TRUE(stalls(64, "tp4,pp2,dp64,mbs1,zero1"));
+  // All else is as in the version since, which its file is based on.
+  const profiles::Framework before = nanotron_run(64, "tp4,pp2,dp64,mbs1,zero1").problem.framework;
+  const profiles::Framework since = nanotron_run(8, "tp4,pp2,dp8,mbs1,zero1").problem.framework;
+  EXPECT_TRUE(before.known);
+  EXPECT_EQ(before.accumulation_bytes, since.accumulation_bytes);
+  EXPECT_EQ(before.kernel_launch, since.kernel_launch);
+  EXPECT_NE(since.kernel_launch, profiles::load_framework("generic", DataFiles()).kernel_launch);
+}
+
+TEST(ReadRuns, AFrameworkSaysWhatItsLogCallsMemory) {
+  EXPECT_EQ(nanotron_run(1, "tp8,pp1,dp1,mbs1").memory_kind, MemoryKind::Reserved);
+  std::string run = kRun;
+  run.replace(run.find(R"(, "memory_kind": "allocated")"), 28, "");
+  EXPECT_EQ(runs_of(run)[0].memory_kind, MemoryKind::Allocated);
+  run.replace(run.find("megatron"), 8, "deepspeed");
+  EXPECT_EQ(runs_of(run)[0].memory_kind, MemoryKind::Device);
+}
+
 TEST(ReadRuns, AFileOfAnotherKindIsRefused) {
   EXPECT_THROW(read_runs(JsonNode::parse(R"({"schema": "meshplan.plan/1"})", "x"), DataFiles()),
                InputError);
