@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "planner/inference/serving_uncertainty.h"
+
 namespace meshplan::planner {
 namespace {
 
@@ -79,6 +81,7 @@ InferencePrediction predict_inference(StepPrices& prices, const Problem& problem
                                  .cached = prompt + problem.workload.output / 2.0});
   out.prompt_step = prices.time(
       {.prompt_tokens = prompt, .prompt_pairs = prompt * (prompt + 1) / 2, .prompts = 1});
+  if (out.fits) out.intervals = serving_intervals(problem, engine, out);
   return out;
 }
 
