@@ -67,7 +67,10 @@ InferencePrediction predict_inference(StepPrices& prices, const Problem& problem
     // One batch finds the stages idle; of many requests the first few do.
     const profiles::Seconds fill = prices.time(*first).fill;
     out.service.tokens_per_second *= out.service.duration / (out.service.duration + fill);
-    out.service.ttft += fill;
+    for (profiles::Seconds* ttft : {&out.service.ttft, &out.service.ttft_percentiles.p50,
+                                    &out.service.ttft_percentiles.p99}) {
+      *ttft += fill;
+    }
     out.service.duration += fill;
   }
   out.fits = out.service.served;
