@@ -202,8 +202,8 @@ void add_export(CLI::App& app, Action& action) {
       ->type_name("plan.json");
   command
       ->add_option("--to", options->framework,
-                   "megatron, deepspeed, torchtitan, fsdp, pipelining, gpipe, vllm, tensorrt-llm "
-                   "or tgi")
+                   "megatron, deepspeed, torchtitan, fsdp, pipelining, gpipe, vllm, tensorrt-llm, "
+                   "sglang or tgi")
       ->type_name("F");
   command->add_option("--plan", options->plan_number, "which plan of the file (0)")->type_name("N");
   command->add_option("--out", options->out, "write it to a file instead of standard output")

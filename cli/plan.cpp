@@ -5,13 +5,13 @@
 
 #include "cli/command.h"
 #include "cli/fleet_answer.h"
+#include "cli/framework_filter.h"
 #include "cli/plan_report.h"
 #include "cli/problem_options.h"
 #include "cli/serving.h"
 #include "cli/terminal.h"
 #include "cli/what_if.h"
 #include "planner/export/data_parallel.h"
-#include "planner/export/framework_rules.h"
 #include "planner/layout/layout_text.h"
 #include "planner/plan_json.h"
 #include "planner/search/search.h"
@@ -43,30 +43,6 @@ Objective objective_from(const std::string& text) {
                              "'" + text + "'" + profiles::did_you_mean(text, known));
 }
 
-/// `--for`: the rules of one framework as a search asks them.
-class FrameworkFilter {
- public:
-  FrameworkFilter(const std::string& name, const profiles::DataFiles& files,
-                  const planner::Problem& problem)
-      : rules_(files), framework_(rules_.at(name, "--for")), judge_(framework_, problem) {
-    if (!framework_.training) {
-      throw profiles::InputError("--for", "a framework that trains", framework_.full_name());
-    }
-  }
-  FrameworkFilter(const FrameworkFilter&) = delete;
-  FrameworkFilter& operator=(const FrameworkFilter&) = delete;
-  /// Asks this filter, which must live as long.
-  planner::RefusingRule rule() {
-    return [this](const planner::Layout& layout) { return judge_.broken_rule(layout); };
-  }
-  [[nodiscard]] const planner::TargetFramework& framework() const { return framework_; }
-
- private:
-  planner::FrameworkRules rules_;
-  const planner::TargetFramework& framework_;
-  planner::FrameworkJudge judge_;
-};
-
 int run(const Options& options) {
   require_inference_with(options.serving);
   if (options.serving.inference) {
@@ -75,9 +51,9 @@ int run(const Options& options) {
           "--inference", "flags of serving",
           "--deadline-days, --tokens or --max-dollars, which are of training");
     }
-    return plan_serving(
-        options.problem, options.serving,
-        {options.top, options.objective, options.fixed, options.out, options.as_json});
+    return plan_serving(options.problem, options.serving,
+                        {options.top, options.objective, options.fixed, options.runs_on,
+                         options.out, options.as_json});
   }
   const profiles::DataFiles files = data_files(options.problem);
   const planner::Problem problem = problem_from(options.problem, files);
@@ -140,7 +116,7 @@ void add_plan(CLI::App& app, Action& action) {
   command
       ->add_option("--for", options->runs_on,
                    "search only what this framework runs: megatron, deepspeed, torchtitan, fsdp, "
-                   "pipelining, gpipe")
+                   "pipelining, gpipe; with --inference vllm, tensorrt-llm, sglang, tgi")
       ->type_name("F");
   add_fleet_options(*command, options->fleet);
   command->add_option("--out", options->out, "write the answer to a plan file")->type_name("FILE");

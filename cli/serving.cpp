@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/framework_filter.h"
 #include "cli/serving_report.h"
 #include "planner/inference/search_inference.h"
 #include "planner/layout/legality.h"
@@ -17,6 +18,7 @@ namespace meshplan::cli {
 namespace {
 
 using planner::Demand;
+using planner::ServingLimit;
 using planner::ServingObjective;
 using profiles::InputError;
 using profiles::Seconds;
@@ -31,14 +33,25 @@ ServingObjective objective_from(const std::string& text) {
                    "'" + text + "'" + profiles::did_you_mean(text, known));
 }
 
-std::optional<Seconds> milliseconds(const std::string& text, const std::string& flag) {
+/// "500", "p50=500" or "p99=500".
+std::optional<ServingLimit> limit_from(const std::string& text, const std::string& flag) {
   if (text.empty()) return std::nullopt;
+  ServingLimit out;
+  std::string number = text;
+  const std::size_t equals = text.find('=');
+  if (equals != std::string::npos) {
+    const std::string of = text.substr(0, equals);
+    if (of != "p50" && of != "p99") throw InputError(flag, "X, p50=X or p99=X", "'" + text + "'");
+    out.of = of == "p50" ? ServingLimit::Of::P50 : ServingLimit::Of::P99;
+    number = text.substr(equals + 1);
+  }
   char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (*end != '\0' || !(value > 0) || !std::isfinite(value)) {
+  const double value = std::strtod(number.c_str(), &end);
+  if (number.empty() || *end != '\0' || !(value > 0) || !std::isfinite(value)) {
     throw InputError(flag, "milliseconds above 0", "'" + text + "'");
   }
-  return Seconds{value / 1000};
+  out.most = Seconds{value / 1000};
+  return out;
 }
 
 /// None: not stated, so that a search tries several.
@@ -61,8 +74,8 @@ struct Question {
   std::optional<Demand> demand;
 };
 
-Question question_from(const ProblemOptions& given, const ServingOptions& serving) {
-  const profiles::DataFiles files = data_files(given);
+Question question_from(const ProblemOptions& given, const ServingOptions& serving,
+                       const profiles::DataFiles& files) {
   ProblemOptions options = given;
   if (!given.seq_len.empty() || !given.global_batch.empty()) {
     throw InputError("--inference", "--prompt and --output",
@@ -79,8 +92,13 @@ Question question_from(const ProblemOptions& given, const ServingOptions& servin
   out.demand = demand_from(serving);
   if (out.demand && out.demand->kind == Demand::Kind::Batch) w.batch = out.demand->count;
   if (out.demand && out.demand->kind == Demand::Kind::Users) w.concurrency = out.demand->count;
-  out.engine = profiles::load_engine(serving.engine, files);
-  if (!out.engine.known) (void)files.at("engines", serving.engine, "engine");
+  return out;
+}
+
+/// The engine that was named must have a file.
+profiles::Engine engine_named(const std::string& name, const profiles::DataFiles& files) {
+  profiles::Engine out = profiles::load_engine(name, files);
+  if (!out.known) (void)files.at("engines", name, "engine");
   return out;
 }
 
@@ -104,9 +122,10 @@ void add_serving_options(CLI::App& command, ServingOptions& options) {
       "requests under way, or max: all at once (plan: searched)", "N|max");
   add("--batch", options.batch, "one static batch instead", "N");
   add("--engine", options.engine,
-      "whose habits to assume: tensorrt-llm, vllm, sglang, ... (generic)", "E");
-  add("--max-ttft-ms", options.max_ttft_ms, "longest mean time to the first token", "X");
-  add("--max-tpot-ms", options.max_tpot_ms, "longest mean time per output token", "X");
+      "whose habits to assume: tensorrt-llm, vllm, sglang, ... (that of --for, else generic)", "E");
+  add("--max-ttft-ms", options.max_ttft_ms,
+      "longest time to the first token: 500 on average, p50=500, p99=500", "X");
+  add("--max-tpot-ms", options.max_tpot_ms, "the same per output token", "X");
 }
 
 void require_inference_with(const ServingOptions& options) {
@@ -125,14 +144,27 @@ void require_inference_with(const ServingOptions& options) {
 
 int plan_serving(const ProblemOptions& given, const ServingOptions& serving,
                  const ServingOutput& output) {
-  const Question question = question_from(given, serving);
+  const profiles::DataFiles files = data_files(given);
+  Question question = question_from(given, serving, files);
   planner::ServingSearch search;
   search.objective = objective_from(output.objective);
-  search.max_ttft = milliseconds(serving.max_ttft_ms, "--max-ttft-ms");
-  search.max_tpot = milliseconds(serving.max_tpot_ms, "--max-tpot-ms");
+  search.max_ttft = limit_from(serving.max_ttft_ms, "--max-ttft-ms");
+  search.max_tpot = limit_from(serving.max_tpot_ms, "--max-tpot-ms");
   search.demand = question.demand;
   search.top = count_flag(output.top, "--top");
   if (!output.fixed.empty()) search.fixed = planner::read_layout_text(output.fixed, "--fix");
+  std::optional<FrameworkFilter> filter;
+  if (!output.runs_on.empty()) {
+    filter.emplace(output.runs_on, files, question.problem);
+    search.refusing_rule = filter->rule();
+  }
+  if (filter && serving.engine.empty()) {
+    question.engine = profiles::load_engine(filter->framework().name, files);
+    // One without a file of its own has the habits that most share.
+    if (!question.engine.known) question.engine.name = "generic";
+  } else {
+    question.engine = engine_named(serving.engine, files);
+  }
   const planner::ServingPlans found = search_inference(question.problem, question.engine, search);
   write(serving_json(question.problem, question.engine, found),
         serving_question_text(question.problem, question.engine) + "\n" +
@@ -143,7 +175,9 @@ int plan_serving(const ProblemOptions& given, const ServingOptions& serving,
 
 int predict_serving(const ProblemOptions& given, const ServingOptions& serving,
                     const std::string& layout_text, const ServingOutput& output) {
-  const Question question = question_from(given, serving);
+  const profiles::DataFiles files = data_files(given);
+  Question question = question_from(given, serving, files);
+  question.engine = engine_named(serving.engine, files);
   if (layout_text.empty()) throw InputError("--layout", "a layout such as tp4,pp1,dp2", "nothing");
   const planner::Layout layout = planner::layout_from_text(layout_text, "--layout");
   const planner::Problem& problem = question.problem;

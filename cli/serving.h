@@ -9,7 +9,8 @@ namespace meshplan::cli {
 /// Flags of `plan --inference` and `predict --inference`, as given.
 struct ServingOptions {
   bool inference = false;
-  std::string prompt, output, concurrency, batch, engine = "generic", max_ttft_ms, max_tpot_ms;
+  std::string prompt, output, concurrency, batch, max_ttft_ms, max_tpot_ms;
+  std::string engine;  ///< empty: that of --for, else generic
 };
 void add_serving_options(CLI::App& command, ServingOptions& options);
 /// Throws InputError for a flag of serving without --inference, which would otherwise do nothing.
@@ -17,7 +18,7 @@ void require_inference_with(const ServingOptions& options);
 
 /// What both commands print and write besides.
 struct ServingOutput {
-  std::string top = "10", objective = "throughput", fixed, out;
+  std::string top = "10", objective = "throughput", fixed, runs_on, out;
   bool as_json = false;
 };
 

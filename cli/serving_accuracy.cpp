@@ -32,6 +32,8 @@ json errors_json(const ServingErrors& e) {
           {"p90", e.error.p90},
           {"p95", e.error.p95},
           {"bias", e.error.bias},
+          {"coverage", e.coverage},
+          {"interval_width", {{"mean", e.interval_width_mean}}},
           {"rank_correlation", {{"groups", e.ranked_groups}, {"mean", e.rank_correlation}}}};
 }
 
@@ -41,17 +43,24 @@ json run_json(const EvaluatedServing& run) {
   json out = {{"id", run.run->id}, {"layout", run.run->layout_text}};
   if (run.unpredictable) out["unpredictable"] = *run.unpredictable;
   const auto add = [&](const char* key, const std::optional<double>& measured, double predicted,
-                       const std::optional<double>& error) {
+                       const planner::Range& range, const std::optional<double>& error) {
     if (measured && error) {
-      out[key] = {{"measured", *measured}, {"predicted", predicted}, {"error", *error}};
+      out[key] = {{"measured", *measured},
+                  {"predicted", predicted},
+                  {"low", range.low},
+                  {"high", range.high},
+                  {"error", *error}};
     }
   };
   if (run.prediction) {
     const auto& service = run.prediction->service;
-    add("ttft_seconds", run.run->ttft_seconds, service.ttft.count(), run.ttft_error);
-    add("tpot_seconds", run.run->tpot_seconds, service.tpot.count(), run.tpot_error);
+    const auto& ranges = run.prediction->intervals;
+    add("ttft_seconds", run.run->ttft_seconds, service.ttft.count(), ranges.ttft_seconds,
+        run.ttft_error);
+    add("tpot_seconds", run.run->tpot_seconds, service.tpot.count(), ranges.tpot_seconds,
+        run.tpot_error);
     add("tokens_per_second", run.run->tokens_per_second, run.prediction->tokens_per_second,
-        run.throughput_error);
+        ranges.tokens_per_second, run.throughput_error);
   }
   return out;
 }
@@ -66,6 +75,8 @@ std::string line(const char* what, const ServingErrors& e) {
     out += fmt::format(", rank correlation {:.3f} over {} groups", e.rank_correlation,
                        e.ranked_groups);
   }
+  out += fmt::format("\n{:<22}{} of measurements inside, mean width {}", "  80% interval",
+                     percent(e.coverage), percent(e.interval_width_mean));
   return out + "\n";
 }
 

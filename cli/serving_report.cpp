@@ -23,6 +23,10 @@ using profiles::with_thousands;
 
 std::string whole(double value) { return with_thousands(static_cast<std::int64_t>(value)); }
 
+std::string range_text(const planner::Range& range) {
+  return whole(range.low) + " to " + whole(range.high);
+}
+
 std::string demand_text(const Demand& demand) {
   switch (demand.kind) {
     case Demand::Kind::Users:
@@ -52,9 +56,20 @@ json step_json(const StepTime& t) {
 
 json figures_json(const ServingPlan& plan) {
   const auto& p = plan.prediction;
+  const auto& range = p.intervals;
   return {{"ttft_seconds", p.service.ttft.count()},
+          {"ttft_seconds_low", range.ttft_seconds.low},
+          {"ttft_seconds_high", range.ttft_seconds.high},
+          {"ttft_p50_seconds", p.service.ttft_percentiles.p50.count()},
+          {"ttft_p99_seconds", p.service.ttft_percentiles.p99.count()},
           {"tpot_seconds", p.service.tpot.count()},
+          {"tpot_seconds_low", range.tpot_seconds.low},
+          {"tpot_seconds_high", range.tpot_seconds.high},
+          {"tpot_p50_seconds", p.service.tpot_percentiles.p50.count()},
+          {"tpot_p99_seconds", p.service.tpot_percentiles.p99.count()},
           {"tokens_per_second", p.tokens_per_second},
+          {"tokens_per_second_low", range.tokens_per_second.low},
+          {"tokens_per_second_high", range.tokens_per_second.high},
           {"tokens_per_second_per_device", p.tokens_per_second_per_device},
           {"tokens_per_second_per_user", p.tokens_per_second_per_user}};
 }
@@ -109,18 +124,23 @@ std::string serving_plans_text(const planner::Problem& problem,
     Table table({{title, Table::Align::Left},
                  {"users"},
                  {"tokens/s"},
+                 {"80% interval"},
                  {"a device"},
                  {"a user"},
                  {"TTFT"},
+                 {"p99"},
                  {"TPOT"},
+                 {"p99"},
                  {"decoding"},
                  {"cache tokens"}});
     for (const ServingPlan& plan : plans) {
       const auto& p = plan.prediction;
       table.add({planner::text(plan.layout, false), demand_text(plan.demand),
-                 whole(p.tokens_per_second), whole(p.tokens_per_second_per_device),
+                 whole(p.tokens_per_second), range_text(p.intervals.tokens_per_second),
+                 whole(p.tokens_per_second_per_device),
                  fmt::format("{:.1f}", p.tokens_per_second_per_user), human(p.service.ttft),
-                 human(p.service.tpot), fmt::format("{:.0f}", p.service.decoding),
+                 human(p.service.ttft_percentiles.p99), human(p.service.tpot),
+                 human(p.service.tpot_percentiles.p99), fmt::format("{:.0f}", p.service.decoding),
                  with_thousands(p.room.tokens)});
     }
     return table.text();
@@ -149,6 +169,23 @@ std::string serving_plan_text(const ServingPlan& plan) {
     out += fmt::format("{} tokens/s, {} a device, {:.1f} a user; TTFT {}, TPOT {}\n",
                        whole(p.tokens_per_second), whole(p.tokens_per_second_per_device),
                        p.tokens_per_second_per_user, human(p.service.ttft), human(p.service.tpot));
+    const auto seconds = [](double value) { return human(Seconds{value}); };
+    const auto& range = p.intervals;
+    Table users({{"what users see", Table::Align::Left},
+                 {"mean"},
+                 {"80% interval", Table::Align::Left},
+                 {"p50"},
+                 {"p99"}});
+    const auto latency = [&](const char* name, Seconds mean, const planner::Range& r,
+                             const planner::Percentiles& of) {
+      users.add({name, human(mean), seconds(r.low) + " to " + seconds(r.high), human(of.p50),
+                 human(of.p99)});
+    };
+    latency("TTFT", p.service.ttft, range.ttft_seconds, p.service.ttft_percentiles);
+    latency("TPOT", p.service.tpot, range.tpot_seconds, p.service.tpot_percentiles);
+    users.add(
+        {"tokens/s", whole(p.tokens_per_second), range_text(range.tokens_per_second), "", ""});
+    out += "\n" + users.text() + "\n";
     out += fmt::format("{:.0f} requests decode at a time on a replica, {} preempted\n",
                        p.service.decoding, with_thousands(p.service.preempted));
   } else {

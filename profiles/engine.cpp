@@ -76,20 +76,23 @@ void read_into(Engine& out, const JsonNode& file) {
   memory.flag("cache_follows_weights", out.cache_follows_weights);
   const Group scheduler(file, "scheduler",
                         {"max_batched_tokens", "max_sequences", "chunked_prefill", "fuses_prefill",
-                         "reserved_output", "attention_data_parallel"});
+                         "schedules_ahead", "reserved_output", "attention_data_parallel"});
   scheduler.count("max_batched_tokens", out.max_batched_tokens);
   scheduler.count("max_sequences", out.max_sequences);
   scheduler.flag("chunked_prefill", out.chunked_prefill);
   scheduler.flag("fuses_prefill", out.fuses_prefill);
+  scheduler.flag("schedules_ahead", out.schedules_ahead);
   scheduler.fraction("reserved_output", out.reserved_output);
   scheduler.flag("attention_data_parallel", out.attention_data_parallel);
   const Group kernels(file, "kernels", {"custom_all_reduce"});
   kernels.flag("custom_all_reduce", out.custom_all_reduce);
   const Group host(file, "host",
-                   {"step_seconds", "layer_seconds", "prefill_layer_seconds", "ampere_host"});
+                   {"step_seconds", "layer_seconds", "prefill_layer_seconds",
+                    "pipeline_request_seconds", "ampere_host"});
   host.time("step_seconds", out.step);
   host.time("layer_seconds", out.layer);
   host.time("prefill_layer_seconds", out.prefill_layer);
+  host.time("pipeline_request_seconds", out.pipeline_request);
   host.real("ampere_host", out.ampere_host);
   const Group online(file, "online", {"request_seconds", "receive_seconds", "stream_seconds"});
   online.time("request_seconds", out.request);

@@ -34,6 +34,8 @@ struct Engine {
   bool chunked_prefill = true;    ///< a prompt may be spread over several steps
   bool fuses_prefill = true;      ///< prompts and decoding requests share a step; false: prompts go
                                   ///< first, alone
+  bool schedules_ahead = false;   ///< a step is settled when the one before it starts, to hide the
+                                  ///< host's work: a request that comes later misses it
   double reserved_output = 0;     ///< part of its output that a request must find cache for before
                                   ///< it starts; below 1, a full cache preempts the youngest
   bool attention_data_parallel = false;  ///< of models with experts: each tensor-parallel rank
@@ -43,13 +45,15 @@ struct Engine {
   bool custom_all_reduce = true;  ///< one-shot and two-shot kernels over NVLink besides NCCL
 
   // The host beside the device.
-  Seconds step{};           ///< of each step: scheduling, preparing inputs, sampling
-  Seconds layer{};          ///< to launch one layer of a decode step; exposed where longer
-  Seconds prefill_layer{};  ///< the same of a step with prompts: no graph was captured for it
-  double ampere_host = 1;   ///< launches take this times as long on the hosts of Ampere and older
+  Seconds step{};              ///< of each step: scheduling, preparing inputs, sampling
+  Seconds layer{};             ///< to launch one layer of a decode step; exposed where longer
+  Seconds prefill_layer{};     ///< the same of a step with prompts: no graph was captured for it
+  Seconds pipeline_request{};  ///< of each request in each step, for each stage but one: handing
+                               ///< its token around the ranks
+  double ampere_host = 1;  ///< launches take this times as long on the hosts of Ampere and older
 
   // The way between users and the scheduler, when requests come one by one. Offline runs skip it.
-  Seconds request{};  ///< of each request: network, parsing, handing over
+  Seconds request{};  ///< of each request, on average: network, parsing, handing over
   Seconds receive{};  ///< of each request, one after the other: the front end is one process
   Seconds stream{};   ///< of each token that is sent back, in its step: detokenising, sending
 };

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "planner/evaluate/serving_trial.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
 
@@ -29,22 +30,6 @@ class Prices {
   std::map<std::string, std::unique_ptr<StepPrices>> prices_;
 };
 
-/// A run as its workload states it. The scenarios of InferenceMAX (prompt and answer of 1024 or
-/// 8192 tokens) are lengths at most: its client draws them from 80 % of that up, so that they are
-/// 90 % on average. Other clients send equal lengths. Source: InferenceMAX's README,
-/// random_range_ratio 0.8.
-Problem as_sent(const RecordedRun& run, Demand& demand) {
-  Problem out = run.problem;
-  Workload& w = out.workload;
-  const auto of_scenario = [](int tokens) { return tokens == 1024 || tokens == 8192; };
-  if (w.concurrency && of_scenario(w.prompt) && of_scenario(w.output)) {
-    w.prompt = w.prompt * 9 / 10;
-    w.output = w.output * 9 / 10;
-    demand.spread = 1.0 / 9;
-  }
-  return out;
-}
-
 EvaluatedServing evaluate_one(const RecordedRun& run, Prices& prices) {
   EvaluatedServing out;
   out.run = &run;
@@ -59,9 +44,9 @@ EvaluatedServing evaluate_one(const RecordedRun& run, Prices& prices) {
     out.unpredictable = "illegal layout: " + std::string(name(broken[0].rule));
     return out;
   }
-  Demand demand = demand_of(problem.workload);
+  const ServingTrial trial = serving_trial(run);
   out.prediction =
-      predict_inference(prices.of(run), as_sent(run, demand), run.engine, *run.layout, demand);
+      predict_inference(prices.of(run), trial.problem, trial.engine, *run.layout, trial.demand);
   if (!out.prediction->fits) {
     out.unpredictable = "predicted not to fit: no room for the cache of one request";
     return out;
@@ -91,6 +76,7 @@ struct Quantity {
   std::function<std::optional<double>(const RecordedRun&)> measured;
   std::function<double(const InferencePrediction&)> predicted;
   std::function<std::optional<double>(const EvaluatedServing&)> error;
+  Range ServingIntervals::*interval = nullptr;
 };
 
 std::optional<double> ranked(const std::vector<const EvaluatedServing*>& members,
@@ -118,13 +104,16 @@ double mape(const std::vector<const EvaluatedServing*>& members, const Quantity&
 ServingReport evaluate_inference(const std::vector<const RecordedRun*>& runs) {
   const Quantity ttft{[](const RecordedRun& r) { return r.ttft_seconds; },
                       [](const InferencePrediction& p) { return p.service.ttft.count(); },
-                      [](const EvaluatedServing& e) { return e.ttft_error; }};
+                      [](const EvaluatedServing& e) { return e.ttft_error; },
+                      &ServingIntervals::ttft_seconds};
   const Quantity tpot{[](const RecordedRun& r) { return r.tpot_seconds; },
                       [](const InferencePrediction& p) { return p.service.tpot.count(); },
-                      [](const EvaluatedServing& e) { return e.tpot_error; }};
+                      [](const EvaluatedServing& e) { return e.tpot_error; },
+                      &ServingIntervals::tpot_seconds};
   const Quantity throughput{[](const RecordedRun& r) { return r.tokens_per_second; },
                             [](const InferencePrediction& p) { return p.tokens_per_second; },
-                            [](const EvaluatedServing& e) { return e.throughput_error; }};
+                            [](const EvaluatedServing& e) { return e.throughput_error; },
+                            &ServingIntervals::tokens_per_second};
 
   ServingReport out;
   Prices prices;
@@ -141,9 +130,17 @@ ServingReport evaluate_inference(const std::vector<const RecordedRun*>& runs) {
     int measured = 0;
     for (const EvaluatedServing& run : out.runs) {
       measured += quantity.measured(*run.run) ? 1 : 0;
-      if (const auto error = quantity.error(run)) errors.push_back(*error);
+      const auto error = quantity.error(run);
+      if (!error) continue;
+      errors.push_back(*error);
+      const Range range = run.prediction->intervals.*quantity.interval;
+      into.coverage += range.holds(*quantity.measured(*run.run)) ? 1 : 0;
+      into.interval_width_mean += (range.high - range.low) / quantity.predicted(*run.prediction);
     }
     into.error = summarise(errors, measured);
+    if (errors.empty()) return;
+    into.coverage /= static_cast<double>(errors.size());
+    into.interval_width_mean /= static_cast<double>(errors.size());
   };
   summarise_all(ttft, out.ttft);
   summarise_all(tpot, out.tpot);

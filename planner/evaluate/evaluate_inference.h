@@ -22,7 +22,9 @@ struct EvaluatedServing {
 struct ServingErrors {
   ErrorSummary error;
   int ranked_groups = 0;
-  double rank_correlation = 0;  ///< Spearman, mean over the groups
+  double rank_correlation = 0;     ///< Spearman, mean over the groups
+  double coverage = 0;             ///< measurements inside the 80% interval
+  double interval_width_mean = 0;  ///< (high - low) / predicted
 };
 
 /// Layouts of one model, device, engine, lengths and number of users.

@@ -25,6 +25,7 @@ extern const FrameworkFormat kGPipeFormat;
 extern const FrameworkFormat kDataParallelFormat;
 extern const FrameworkFormat kVllmFormat;
 extern const FrameworkFormat kTensorRtLlmFormat;
+extern const FrameworkFormat kSglangFormat;
 extern const FrameworkFormat kTgiFormat;
 
 /// The notes of a plan as comment lines.

@@ -14,11 +14,11 @@ namespace meshplan::planner {
 namespace {
 
 /// The one place that knows all formats; as profiles/data/rules names the frameworks.
-const std::array<const FrameworkFormat*, 10>& formats() {
-  static const std::array<const FrameworkFormat*, 10> kFormats = {
+const std::array<const FrameworkFormat*, 11>& formats() {
+  static const std::array<const FrameworkFormat*, 11> kFormats = {
       &kMegatronFormat,    &kDeepSpeedFormat, &kTorchTitanFormat,   &kFsdpFormat,
       &kPipeliningFormat,  &kGPipeFormat,     &kDataParallelFormat, &kVllmFormat,
-      &kTensorRtLlmFormat, &kTgiFormat};
+      &kTensorRtLlmFormat, &kSglangFormat,    &kTgiFormat};
   return kFormats;
 }
 

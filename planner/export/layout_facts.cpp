@@ -113,6 +113,8 @@ std::vector<Fact> all_facts() {
       // The cluster.
       {"devices_per_node", kNumber,
        [](S s) { return std::int64_t{s.cluster.devices_used_per_node}; }},
+      {"compute_capability", kNumber,
+       [](S s) { return std::int64_t{s.cluster.device.compute_capability}; }},
   };
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "planner/inference/serving_uncertainty.h"
+
 namespace meshplan::planner {
 namespace {
 
@@ -65,7 +67,10 @@ InferencePrediction predict_inference(StepPrices& prices, const Problem& problem
     // One batch finds the stages idle; of many requests the first few do.
     const profiles::Seconds fill = prices.time(*first).fill;
     out.service.tokens_per_second *= out.service.duration / (out.service.duration + fill);
-    out.service.ttft += fill;
+    for (profiles::Seconds* ttft : {&out.service.ttft, &out.service.ttft_percentiles.p50,
+                                    &out.service.ttft_percentiles.p99}) {
+      *ttft += fill;
+    }
     out.service.duration += fill;
   }
   out.fits = out.service.served;
@@ -79,6 +84,7 @@ InferencePrediction predict_inference(StepPrices& prices, const Problem& problem
                                  .cached = prompt + problem.workload.output / 2.0});
   out.prompt_step = prices.time(
       {.prompt_tokens = prompt, .prompt_pairs = prompt * (prompt + 1) / 2, .prompts = 1});
+  if (out.fits) out.intervals = serving_intervals(problem, engine, out);
   return out;
 }
 

@@ -29,6 +29,15 @@ Load load_of(const Workload& workload, const Demand& demand, int replicas);
 /// The engine as it serves `load`: a static batch is as large as it was asked for.
 profiles::Engine habits_for(const profiles::Engine& engine, const Load& load);
 
+/// Where a value lies with 80 %.
+struct Range {
+  double low = 0, high = 0;
+  [[nodiscard]] bool holds(double value) const { return low <= value && value <= high; }
+};
+struct ServingIntervals {
+  Range ttft_seconds, tpot_seconds, tokens_per_second;
+};
+
 /// What a layout serves.
 struct InferencePrediction {
   std::vector<ServingMemory> memory;  ///< by stage
@@ -38,8 +47,9 @@ struct InferencePrediction {
   double tokens_per_second = 0;           ///< of output, all replicas
   double tokens_per_second_per_user = 0;  ///< 1 / TPOT
   double tokens_per_second_per_device = 0;
-  StepTime decode_step;  ///< a step of decoding at the mean batch and half the output
-  StepTime prompt_step;  ///< one prompt alone
+  StepTime decode_step;        ///< a step of decoding at the mean batch and half the output
+  StepTime prompt_step;        ///< one prompt alone
+  ServingIntervals intervals;  ///< serving_uncertainty.h
 };
 
 /// Predicts one legal layout.

@@ -121,6 +121,12 @@ ServingPlans search_inference(const Problem& problem, const profiles::Engine& en
       ++out.rejected[std::string(name(*broken))];
       continue;
     }
+    if (search.refusing_rule) {
+      if (const auto rule = search.refusing_rule(layout)) {
+        ++out.rejected[*rule];
+        continue;
+      }
+    }
     StepPrices prices(problem, engine, layout);
     std::optional<ServingPlan> best;
     bool fits = false;
@@ -130,8 +136,10 @@ ServingPlans search_inference(const Problem& problem, const profiles::Engine& en
       if (!plan.prediction.fits) break;
       fits = true;
       const Service& service = plan.prediction.service;
-      if (search.max_ttft && service.ttft > *search.max_ttft) continue;
-      if (search.max_tpot && service.tpot > *search.max_tpot) continue;
+      const bool slow =
+          (search.max_ttft && !search.max_ttft->holds(service.ttft, service.ttft_percentiles)) ||
+          (search.max_tpot && !search.max_tpot->holds(service.tpot, service.tpot_percentiles));
+      if (slow) continue;
       const auto value = [&](const ServingPlan& p) {
         return merit(p, problem.workload, search.objective);
       };

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,13 +19,28 @@ enum class ServingObjective {
   Cost,        ///< output tokens per second and device, unused devices cost nothing
 };
 
+/// What a latency must not exceed.
+struct ServingLimit {
+  enum class Of { Mean, P50, P99 };
+  profiles::Seconds most{0};
+  Of of = Of::Mean;
+  [[nodiscard]] bool holds(profiles::Seconds mean, const Percentiles& percentiles) const {
+    const profiles::Seconds seen = of == Of::Mean  ? mean
+                                   : of == Of::P50 ? percentiles.p50
+                                                   : percentiles.p99;
+    return seen <= most;
+  }
+};
+
 struct ServingSearch {
   ServingObjective objective = ServingObjective::Throughput;
-  std::optional<profiles::Seconds> max_ttft, max_tpot;
+  std::optional<ServingLimit> max_ttft, max_tpot;
   std::optional<Demand>
       demand;           ///< none: users are searched too, powers of two up to 1024 a replica
   double spread = 0.1;  ///< of the lengths, where users are searched
   LayoutText fixed;     ///< keys that every layout must have
+  /// Why the engine cannot run a legal layout: the id of its rule. May be empty.
+  std::function<std::optional<std::string>(const Layout&)> refusing_rule;
   int top = 10;
 };
 

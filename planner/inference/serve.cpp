@@ -14,6 +14,11 @@ namespace {
 using profiles::Engine;
 using profiles::Seconds;
 
+/// Steps of additive sequences, as irrational as they can be: evenly spread, and prompts, answers
+/// and delays independent of each other.
+constexpr double kOfPrompts = 0.6180339887498949, kOfOutputs = 0.7548776662466927,
+                 kOfDelays = 0.5698402909980532;
+
 /// Requests alike in everything that is still to happen.
 struct Requests {
   int first = 0;  ///< number of the first of them, in the order of sending
@@ -47,9 +52,10 @@ class Server {
       user += alike;
     }
     while (finished_ < load_.requests) advance();
-    const double requests = load_.requests;
-    out.ttft = Seconds{ttft_ / requests};
-    out.tpot = Seconds{long_answers_ > 0 ? tpot_ / long_answers_ : 0};
+    out.ttft = ttft_.mean();
+    out.tpot = tpot_.mean();
+    out.ttft_percentiles = ttft_.percentiles();
+    out.tpot_percentiles = tpot_.percentiles();
     out.duration = Seconds{now_};
     out.tokens_per_second = now_ > 0 ? tokens_ / now_ : 0;
     out.decoding = decode_steps_ > 0 ? decoded_ / decode_steps_ : 0;
@@ -58,10 +64,11 @@ class Server {
   }
 
  private:
-  /// Golden-ratio sequences: lengths evenly spread, prompt and output independent of each other.
+  /// Where the request that is sent now lies from 0 to 1, evenly spread over the requests.
+  [[nodiscard]] double place(double ratio) const { return std::fmod(issued_ * ratio, 1.0); }
+
   int length(int average, double ratio) const {
-    const double place = std::fmod(issued_ * ratio, 1.0);
-    const double part = 1 + load_.spread * (2 * place - 1);
+    const double part = 1 + load_.spread * (2 * place(ratio) - 1);
     return std::max(1, static_cast<int>(std::lround(average * part)));
   }
 
@@ -74,15 +81,15 @@ class Server {
     Requests next;
     next.first = issued_;
     next.count = count;
-    next.prompt = length(load_.prompt, 0.6180339887498949);
-    next.output = length(load_.output, 0.7548776662466927);
+    next.prompt = length(load_.prompt, kOfPrompts);
+    next.output = length(load_.output, kOfOutputs);
     next.sent = next.ready = at;
     if (load_.online) {
       front_end_free_ = std::max(front_end_free_, at) + engine_.receive.count();
-      next.ready = front_end_free_ + engine_.request.count();
+      next.ready = front_end_free_ + 2 * engine_.request.count() * place(kOfDelays);
     }
     issued_ += count;
-    coming_.push_back(next);
+    coming_.insert(std::ranges::upper_bound(coming_, next.ready, {}, &Requests::ready), next);
     if (made_ == nullptr) return;
     const auto done = static_cast<int>(made_->steps.size());
     made_->requests.insert(made_->requests.end(), static_cast<std::size_t>(count),
@@ -96,7 +103,8 @@ class Server {
 
   /// One step, or several in which nothing comes or goes.
   void advance() {
-    while (!coming_.empty() && coming_.front().ready <= now_) {
+    const double settled = engine_.schedules_ahead ? last_start_ : now_;
+    while (!coming_.empty() && coming_.front().ready <= settled) {
       waiting_.push_back(coming_.front());
       coming_.pop_front();
     }
@@ -108,6 +116,7 @@ class Server {
     if (decodes) add_decoding(step);
     if (step.prompt_tokens == 0 && step.decoding == 0) {
       now_ = std::max(now_, coming_.front().ready);
+      last_start_ = now_;
       return;
     }
     int repeats = 1;
@@ -119,7 +128,9 @@ class Server {
     }
     // Keys grow by one a step: the mean of the run.
     step.cached += (repeats - 1) / 2.0;
-    now_ += repeats * cost_(step).count();
+    const double each = cost_(step).count();
+    now_ += repeats * each;
+    last_start_ = now_ - each;
     if (decodes) decode(repeats);
     start_decoding();
   }
@@ -261,8 +272,7 @@ class Server {
     finished_ += r.count;
     tokens_ += static_cast<double>(r.count) * r.output;
     if (r.output > 1) {
-      tpot_ += r.count * (now_ - r.first_token) / (r.output - 1);
-      long_answers_ += r.count;
+      tpot_.add((now_ - r.first_token) / (r.output - 1), r.count);
     }
     if (one_by_one()) {
       for (int i = 0; i < r.count; ++i) send(now_, 1);
@@ -283,7 +293,7 @@ class Server {
       if (r.generated == 0) {
         r.generated = 1;
         r.first_token = now_;
-        ttft_ += r.count * (now_ - r.sent);
+        ttft_.add(now_ - r.sent, r.count);
       }
       if (r.left() <= 0) {
         finish(r);
@@ -309,12 +319,14 @@ class Server {
   ServingSchedule* const made_;
   std::vector<RequestWork> work_;  ///< of the step that is being put together, where it is noted
   double now_ = 0;
+  double last_start_ = 0;  ///< of the last step, or when the engine woke
   double front_end_free_ = 0;
   int issued_ = 0, finished_ = 0;
   bool blocked_ = false;
   std::deque<Requests> coming_, waiting_;
   std::vector<Requests> reading_, running_;  ///< in the order in which they were taken in
-  double ttft_ = 0, tpot_ = 0, tokens_ = 0, long_answers_ = 0;
+  Samples ttft_, tpot_;
+  double tokens_ = 0;
   double decoded_ = 0, decode_steps_ = 0;
   std::int64_t preempted_ = 0;
 };

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "planner/inference/samples.h"
 #include "planner/inference/step_time.h"
 #include "profiles/engine.h"
 #include "profiles/units.h"
@@ -9,7 +10,8 @@
 namespace meshplan::planner {
 
 /// Requests that one replica serves. Users send one request at a time, all of them the first at
-/// once, and the next as soon as an answer is whole.
+/// once, and the next as soon as an answer is whole. Over the front end a request takes from
+/// nothing to twice the engine's mean: that keeps equal requests from marching in step.
 struct Load {
   int prompt = 1, output = 1;  ///< tokens, on average
   int users = 1;               ///< requests under way; those the engine cannot take in wait
@@ -27,6 +29,7 @@ int offline_requests(std::int64_t tokens);
 struct Service {
   profiles::Seconds ttft{0};  ///< from sending a request to its first token, waiting included
   profiles::Seconds tpot{0};  ///< between two tokens of one answer; none of answers of one token
+  Percentiles ttft_percentiles, tpot_percentiles;
   profiles::Seconds duration{0};
   double tokens_per_second = 0;  ///< of output
   double decoding = 0;           ///< requests that decode at a time, over the steps

@@ -38,18 +38,20 @@ Service service_of(const ServingSchedule& schedule, const std::vector<Seconds>& 
     decoded += decoding;
     decode_steps += decoding > 0 ? 1 : 0;
   }
-  double tokens = 0, long_answers = 0;
+  double tokens = 0;
+  Samples ttft, tpot;
   for (std::size_t r = 0; r < answers.size(); ++r) {
     const int before = schedule.requests[r].sent_after;
-    out.ttft +=
-        answers[r].first - (before > 0 ? ends[static_cast<std::size_t>(before) - 1] : Seconds{0});
+    const Seconds sent = before > 0 ? ends[static_cast<std::size_t>(before) - 1] : Seconds{0};
+    ttft.add((answers[r].first - sent).count(), 1);
     tokens += answers[r].tokens;
     if (answers[r].tokens < 2) continue;
-    long_answers += 1;
-    out.tpot += (answers[r].last - answers[r].first) / (answers[r].tokens - 1);
+    tpot.add(((answers[r].last - answers[r].first) / (answers[r].tokens - 1)).count(), 1);
   }
-  if (!answers.empty()) out.ttft /= static_cast<double>(answers.size());
-  if (long_answers > 0) out.tpot /= long_answers;
+  out.ttft = ttft.mean();
+  out.tpot = tpot.mean();
+  out.ttft_percentiles = ttft.percentiles();
+  out.tpot_percentiles = tpot.percentiles();
   if (!ends.empty()) out.duration = ends.back();
   if (out.duration > Seconds{0}) out.tokens_per_second = tokens / out.duration.count();
   if (decode_steps > 0) out.decoding = decoded / decode_steps;

@@ -42,7 +42,7 @@ struct ServingSchedule {
 ServingSchedule serving_schedule(const profiles::Engine& engine, const Load& load,
                                  std::int64_t room);
 
-/// What users see when step i ends at `ends[i]` after the beginning: the means of serve().
+/// What users see when step i ends at `ends[i]` after the beginning: what serve() reports of it.
 Service service_of(const ServingSchedule& schedule, const std::vector<profiles::Seconds>& ends);
 
 }  // namespace meshplan::planner

@@ -42,6 +42,7 @@ std::size_t rung_below(double value) {
 /// switches, as servers for inference do, in one socket and across both; NCCL's price stands where
 /// it is less. Fitted on recorded serving results of L40S and A100 over PCIe (docs/inference.md).
 constexpr double kPcieInSocket = 0.45, kPcieAcrossSockets = 0.40;
+constexpr double kPcieAcrossOldSockets = 0.34;
 
 /// The host runs ahead of the device only where the device is the slower one, and each step begins
 /// with an empty queue: neither hides the other wholly. Collectives come on top, for they wait
@@ -53,6 +54,9 @@ double scale_seconds(const RankGemm& g, const profiles::DeviceProfile& profile) 
   const double bytes = static_cast<double>(g.columns) * static_cast<double>(g.inner) / 16;
   return bytes / (profile.gemm.memory_efficiency * profile.device.memory_bandwidth.rate);
 }
+
+/// Whether the servers are of the time of Ampere or before.
+bool old_host(const profiles::Cluster& cluster) { return cluster.device.compute_capability < 89; }
 
 DataType sixteen_bits(DataType type) { return profiles::bits(type) < 16 ? DataType::Bf16 : type; }
 
@@ -136,7 +140,8 @@ Seconds StepPrices::collective(Collective operation, std::int64_t bytes) const {
   if (problem_.cluster.intra_kind != profiles::IntraNodeKind::Pcie) return nccl;
   const double n = layout_.tp;
   const bool crosses = 2 * tp_shape_.extent > problem_.cluster.devices_per_node;
-  const double share = crosses ? kPcieAcrossSockets : kPcieInSocket;
+  const double across = old_host(problem_.cluster) ? kPcieAcrossOldSockets : kPcieAcrossSockets;
+  const double share = crosses ? across : kPcieInSocket;
   const double passes = operation == Collective::AllReduce ? 2 : 1;
   const Seconds ring =
       tp_.time(operation, Bytes{1}) +
@@ -368,13 +373,14 @@ StepTime StepPrices::time(const Step& step) {
   out.pipeline = Seconds{layout_.pp > 1 ? device - matrices - core - communication : 0};
 
   const bool reads = step.prompt_tokens > 0;
-  const double old_host = problem_.cluster.device.compute_capability < 89 ? engine_.ampere_host : 1;
+  const double slower = old_host(problem_.cluster) ? engine_.ampere_host : 1;
   const Seconds launches =
-      problem_.model.layers * old_host * (reads ? engine_.prefill_layer : engine_.layer);
+      problem_.model.layers * slower * (reads ? engine_.prefill_layer : engine_.layer);
   const double computing = device - communication;
   const double together = overlapped(launches.count(), computing, kLaunchOverlap);
   const Seconds exposed{together - computing};
   out.host = exposed + engine_.step;
+  out.host += (step.decoding + step.prompts) * (pp - 1) * engine_.pipeline_request;
   if (step.streams) out.host += (step.decoding + step.prompts) * engine_.stream;
   return out;
 }

@@ -61,6 +61,8 @@ SERVING = [
     ("vllm", "tp4,pp1,dp2"),
     ("tensorrt-llm", "tp4,pp2,dp1,stages=20-12"),
     ("tensorrt-llm", "tp4,pp1,dp2"),
+    ("sglang", "tp4,pp2,dp1,stages=20-12"),
+    ("sglang", "tp4,pp1,dp2"),
     ("tgi", "tp8,pp1,dp1"),
     ("tgi", "tp4,pp1,dp2"),
 ]
@@ -122,7 +124,7 @@ def check_python(text, _):
 
 CHECKS = {"megatron": check_megatron, "deepspeed": check_deepspeed,
           "torchtitan": check_torchtitan, "vllm": check_script, "tensorrt-llm": check_script,
-          "tgi": check_script}
+          "sglang": check_script, "tgi": check_script}
 
 
 def main():

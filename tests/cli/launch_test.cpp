@@ -144,6 +144,40 @@ TEST(PlanFor, KeepsTheRulesAndCountsThem) {
   EXPECT_EQ(run_meshplan(words("plan " + kQuestion + "--for nothing")).code, 2);
 }
 
+TEST(PlanFor, AnEngineRunsAndTakesTheServingPlan) {
+  const std::string question =
+      "plan --inference --model llama-3.1-8b --cluster dgx-h100:1/2 --prompt 200 --output 20 "
+      "--concurrency 8 ";
+  for (const std::string engine : {"vllm", "tensorrt-llm", "sglang", "tgi"}) {
+    SCOPED_TRACE(engine);
+    const ScratchFolder folder;
+    const Outcome planned =
+        run_meshplan(words(question + "--for " + engine + " --json --out serve.json"),
+                     {.folder = folder.path()});
+    ASSERT_EQ(planned.code, 0) << planned.err;
+    const json document = json::parse(planned.out);
+    // Its habits; one that has no file of its own has generic ones.
+    EXPECT_EQ(document.at("engine"), engine == "tgi" ? "generic" : engine);
+    const bool stages = document.at("search").at("rejected").contains("tgi.pipeline");
+    EXPECT_EQ(stages, engine == "tgi");
+    EXPECT_EQ(document.at("plans").size(), engine == "tgi" ? 2U : 3U);
+    const json& best = document.at("plans").at(0).at("prediction");
+    for (const std::string value : {"ttft_seconds", "tpot_seconds", "tokens_per_second"}) {
+      EXPECT_LT(best.at(value + "_low"), best.at(value)) << value;
+      EXPECT_GT(best.at(value + "_high"), best.at(value)) << value;
+    }
+    EXPECT_LE(best.at("ttft_p50_seconds"), best.at("ttft_p99_seconds"));
+    const Outcome exported =
+        run_meshplan(words("export serve.json --to " + engine), {.folder = folder.path()});
+    EXPECT_EQ(exported.code, 0) << exported.err;
+  }
+  EXPECT_EQ(run_meshplan(words(question + "--for megatron")).code, 2);
+  EXPECT_EQ(run_meshplan(words(question + "--for vllm --engine sglang")).code, 0);
+  EXPECT_EQ(run_meshplan(words(question + "--for vllm --max-ttft-ms p99=0.001")).code, 1);
+  EXPECT_EQ(run_meshplan(words(question + "--max-ttft-ms p98=100")).code, 2);
+  EXPECT_EQ(run_meshplan(words(question + "--max-ttft-ms p99=")).code, 2);
+}
+
 TEST(FromMegatron, IsTheLayoutItMeans) {
   const std::string flags =
       "--tensor-model-parallel-size 2 --sequence-parallel --use-distributed-optimizer "

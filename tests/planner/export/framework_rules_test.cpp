@@ -32,6 +32,7 @@ void fp16(Problem& p) { p.workload.data_type = profiles::DataType::Fp16; }
 void fp8(Problem& p) { p.workload.data_type = profiles::DataType::Fp8; }
 void fp32(Problem& p) { p.workload.data_type = profiles::DataType::Fp32; }
 void fp4(Problem& p) { p.workload.data_type = profiles::DataType::Fp4; }
+void serve_fp8(Problem& p) { make_inference(p), fp8(p); }  // on H100, which has no 4-bit floats
 void relu(Problem& p) { p.model.activation = Activation::Relu; }
 void alibi(Problem& p) { p.model.position = PositionKind::Alibi; }
 void parallel_residual(Problem& p) { p.model.parallel_residual = true; }
@@ -199,7 +200,21 @@ const std::vector<Case> kCases = {
     {"tensorrt-llm.stages", "tp1,pp2,dp1,stages=1-31", "tp1,pp2,dp1,stages=0-32", make_inference},
     {"tensorrt-llm.precision", "tp1,pp1,dp1", "tp1,pp1,dp1", make_inference, fp32},
     {"tensorrt-llm.replicas", "tp4,pp1,dp2", "tp8,pp1,dp2", make_inference},
+    {"tensorrt-llm.hardware", "tp2,pp1,dp1", "tp2,pp1,dp1", serve_fp8, fp4},
     {"tensorrt-llm.rank_order", "tp2,pp2,dp2", "tp2,pp2,dp2,order=dp-cp-tp-pp", make_inference},
+
+    {"sglang.workload", "tp8,pp1,dp1", "tp8,pp1,dp1", make_inference, make_training},
+    {"sglang.nodes", "tp1,pp8,dp1", "tp1,pp12,dp1", make_inference, layers_48},
+    {"sglang.heads", "tp4,pp1,dp1", "tp4,pp1,dp1", make_inference, odd_heads},
+    {"sglang.kv_heads", "tp4,pp1,dp1", "tp4,pp1,dp1", make_inference, six_kv_heads},
+    {"sglang.context", "tp2,pp1,dp1", "tp1,pp1,dp1,cp2", make_inference},
+    {"sglang.sequence_parallel", "tp2,pp1,dp1", "tp2,pp1,dp1,sp", make_inference},
+    {"sglang.experts", "tp4,pp1,dp1,ep2,etp2", "tp4,pp1,dp1,ep2",
+     [](Problem& p) { make_inference(p), give_experts(p); }},
+    {"sglang.stages", "tp1,pp2,dp1,stages=1-31", "tp1,pp2,dp1,stages=0-32", make_inference},
+    {"sglang.replicas", "tp4,pp1,dp2", "tp8,pp1,dp2", make_inference},
+    {"sglang.hardware", "tp2,pp1,dp1", "tp2,pp1,dp1", serve_fp8, fp4},
+    {"sglang.rank_order", "tp2,pp2,dp2", "tp2,pp2,dp2,order=dp-cp-tp-pp", make_inference},
 
     {"tgi.workload", "tp8,pp1,dp1", "tp8,pp1,dp1", make_inference, make_training},
     {"tgi.pipeline", "tp2,pp1,dp1", "tp2,pp2,dp1", make_inference},

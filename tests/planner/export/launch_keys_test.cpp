@@ -106,6 +106,8 @@ const std::vector<Example> kExamples = {
     {"vllm", "tp2,pp1,dp8,ep16,etp1,order=tp-cp-pp-dp", serve_experts},
     {"tensorrt-llm", "tp8,pp2,dp1,stages=20-12", serve_fp8},
     {"tensorrt-llm", "tp4,pp1,dp2,ep2,etp2", serve_experts},
+    {"sglang", "tp8,pp2,dp1,stages=20-12", serve_fp8},
+    {"sglang", "tp4,pp1,dp2,ep2,etp2", serve_experts},
     {"tgi", "tp4,pp1,dp2", serve},
     {"tgi", "tp4,pp1,dp1", serve_fp8},
 };

@@ -40,15 +40,47 @@ TEST(SearchInference, LimitsRejectWhatIsTooSlow) {
   const Problem problem =
       test::serving_problem("llama-3.1-8b", "dgx-h100:1/2", DataType::Bf16, 500, 100);
   const ServingPlans found =
-      search_inference(problem, test::engine("vllm"), {.max_tpot = Seconds{0.012}});
+      search_inference(problem, test::engine("vllm"), {.max_tpot = ServingLimit{Seconds{0.012}}});
   ASSERT_FALSE(found.plans.empty());
   for (const ServingPlan& plan : found.plans) {
     EXPECT_LE(plan.prediction.service.tpot, Seconds{0.012});
   }
   const ServingPlans none =
-      search_inference(problem, test::engine("vllm"), {.max_tpot = Seconds{1e-5}});
+      search_inference(problem, test::engine("vllm"), {.max_tpot = ServingLimit{Seconds{1e-5}}});
   EXPECT_TRUE(none.plans.empty());
   EXPECT_EQ(none.rejected.at("too_slow"), 3);
+}
+
+TEST(SearchInference, LimitsMayBeOfPercentiles) {
+  const Problem problem =
+      test::serving_problem("llama-3.1-8b", "dgx-h100:1/2", DataType::Bf16, 500, 100);
+  const auto users_under = [&](ServingLimit::Of of) {
+    const ServingPlans found = search_inference(problem, test::engine("vllm"),
+                                                {.max_ttft = ServingLimit{Seconds{0.2}, of}});
+    for (const ServingPlan& plan : found.plans) {
+      const Service& s = plan.prediction.service;
+      const Seconds seen = of == ServingLimit::Of::Mean  ? s.ttft
+                           : of == ServingLimit::Of::P50 ? s.ttft_percentiles.p50
+                                                         : s.ttft_percentiles.p99;
+      EXPECT_LE(seen, Seconds{0.2});
+    }
+    return found.plans.empty() ? 0 : found.plans[0].demand.count;
+  };
+  // The tail is longer than the middle: fewer users keep it short.
+  EXPECT_LT(users_under(ServingLimit::Of::P99), users_under(ServingLimit::Of::P50));
+}
+
+TEST(SearchInference, WhatTheEngineCannotRunIsCountedByItsRule) {
+  const Problem problem =
+      test::serving_problem("llama-3.1-8b", "dgx-h100:1/4", DataType::Bf16, 200, 50);
+  ServingSearch search{.demand = Demand{Demand::Kind::Users, 8}};
+  search.refusing_rule = [](const Layout& layout) -> std::optional<std::string> {
+    if (layout.pp > 1) return "engine.pipeline";
+    return std::nullopt;
+  };
+  const ServingPlans found = search_inference(problem, test::engine("vllm"), search);
+  EXPECT_EQ(found.plans.size(), 3U);  // tp1,dp4 tp2,dp2 tp4
+  EXPECT_EQ(found.rejected.at("engine.pipeline"), 3);
 }
 
 TEST(SearchInference, NothingOnTheFrontierIsBeaten) {

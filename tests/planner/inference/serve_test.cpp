@@ -100,12 +100,45 @@ TEST(Serve, SeatsLimitTheRequestsUnderWay) {
 }
 
 TEST(Serve, TheFrontEndTakesRequestsOneByOne) {
-  // 10 s each to receive and 1 s more to hand over: ready at 11 and 21; each is then read at once.
+  // 10 s each to receive: at 10 and 20; each is then read at once, in a second.
   Engine engine = plain();
   engine.receive = Seconds{10};
-  engine.request = Seconds{1};
   const Load two{.prompt = 10, .output = 1, .users = 2, .requests = 2, .online = true};
-  EXPECT_DOUBLE_EQ(serve(kSecond, engine, two, kEndless).ttft.count(), (12 + 22) / 2.0);
+  EXPECT_DOUBLE_EQ(serve(kSecond, engine, two, kEndless).ttft.count(), (11 + 21) / 2.0);
+}
+
+TEST(Serve, HandingOverTakesFromNothingToTwiceItsMean) {
+  // 1 s on average, with steps of a microsecond: what users wait is the delay alone.
+  const StepCost quick = [](const Step&) { return Seconds{1e-6}; };
+  Engine engine = plain();
+  engine.request = Seconds{1};
+  const Load many{.prompt = 1, .output = 1, .users = 1, .requests = 200, .online = true};
+  const Service s = serve(quick, engine, many, kEndless);
+  EXPECT_NEAR(s.ttft.count(), 1, 0.01);
+  EXPECT_NEAR(s.ttft_percentiles.p50.count(), 1, 0.02);
+  EXPECT_NEAR(s.ttft_percentiles.p99.count(), 2, 0.03);
+}
+
+TEST(Serve, WhatIsSettledAheadMissesLaterRequests) {
+  // A comes at 1.5 and decodes until 5.5, in steps that start at 1.5, 2.5, 3.5 and 4.5. B comes at
+  // 3: the step at 3.5 takes it in, unless it was settled at 2.5; then the one at 4.5 does.
+  Engine engine = plain();
+  engine.receive = Seconds{1.5};
+  const Load two{.prompt = 10, .output = 4, .users = 2, .requests = 2, .online = true};
+  EXPECT_DOUBLE_EQ(serve(kSecond, engine, two, kEndless).ttft.count(), (2.5 + 4.5) / 2);
+  engine.schedules_ahead = true;
+  EXPECT_DOUBLE_EQ(serve(kSecond, engine, two, kEndless).ttft.count(), (2.5 + 5.5) / 2);
+}
+
+TEST(Serve, PercentilesAreOfRequests) {
+  // Ten requests one after the other in one seat, a step each: they wait 1, 2, ..., 10 s.
+  Engine engine = plain();
+  engine.max_sequences = 1;
+  const Load ten{.prompt = 10, .output = 1, .users = 10, .requests = 10};
+  const Service s = serve(kSecond, engine, ten, kEndless);
+  EXPECT_DOUBLE_EQ(s.ttft.count(), 5.5);
+  EXPECT_DOUBLE_EQ(s.ttft_percentiles.p50.count(), 5);
+  EXPECT_DOUBLE_EQ(s.ttft_percentiles.p99.count(), 10);
 }
 
 TEST(Serve, UsersSendTheNextRequestWhenTheirsIsAnswered) {
@@ -135,12 +168,15 @@ TEST(Serve, EveryTokenIsServed) {
     load.users = *rc::gen::inRange(1, 30);
     load.requests = load.users * *rc::gen::inRange(1, 4);
     load.online = *rc::gen::arbitrary<bool>();
+    engine.schedules_ahead = *rc::gen::arbitrary<bool>();
     const std::int64_t room = load.prompt + load.output + *rc::gen::inRange(0, 500);
     const Service s = serve(kSecond, engine, load, room);
     RC_ASSERT(s.served);
     const double tokens = static_cast<double>(load.requests) * load.output;
     RC_ASSERT(std::abs(s.tokens_per_second * s.duration.count() - tokens) < 1e-6 * tokens);
     RC_ASSERT(s.ttft >= Seconds{1});
+    RC_ASSERT(s.ttft_percentiles.p50 <= s.ttft_percentiles.p99);
+    RC_ASSERT(s.tpot_percentiles.p50 <= s.tpot_percentiles.p99);
     RC_ASSERT(load.output == 1 || s.tpot >= Seconds{1});
     RC_ASSERT(s.duration >= Seconds{1.0 * load.output});
     RC_ASSERT(s.preempted == 0 || engine.reserved_output < 1);
