@@ -17,7 +17,6 @@ struct DeviceFacts {
   int compute_capability = 0;  ///< 90: 9.0
   int multiprocessors = 0;
   profiles::Bytes memory;    ///< of the device
-  profiles::Bytes free;      ///< of it, now
   profiles::Bytes l2_cache;  ///< shared by all multiprocessors
   bool green_contexts = false;
 };
@@ -55,8 +54,10 @@ class Engine {
 
   /// "CUDA 13.0, driver 13.0; cuBLASLt 13.0.2, cuDNN 9.19.0; NCCL 2.28.9"
   [[nodiscard]] virtual std::string description() const = 0;
-  /// At least one.
+  /// At least one. Starts none of them: a process may see more devices than it uses.
   [[nodiscard]] virtual std::vector<DeviceFacts> devices() const = 0;
+  /// Memory that nobody holds, once the device has been started for this process.
+  virtual profiles::Bytes free_memory(int ordinal) = 0;
   [[nodiscard]] virtual DeviceState state(int ordinal) const = 0;
   /// Multiprocessors of each of `partitions` equal parts of a device; throws profiles::InputError
   /// where it cannot be cut so.

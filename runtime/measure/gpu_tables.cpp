@@ -244,9 +244,9 @@ void measure_elementwise(Device& device, ColdMemory& memory, GpuTables& out) {
   }
 }
 
-void measure_alone(Device& device, bool full, GpuTables& out,
+void measure_alone(Device& device, Bytes free, bool full, GpuTables& out,
                    const std::function<void(const std::string&)>& progress) {
-  const Bytes block{std::min<std::int64_t>(std::int64_t{6} << 30, out.facts.free.count / 4)};
+  const Bytes block{std::min<std::int64_t>(std::int64_t{6} << 30, free.count / 4)};
   ColdMemory memory(device, block);
   progress("copies and launches");
   constexpr std::int64_t kRows = std::int64_t{1} << 17;  // of 4096 bf16: 1 GiB
@@ -334,7 +334,7 @@ GpuTables measure_gpu(Engine& engine, bool full,
                  [&](Communicator& host) {
                    const auto device = engine.open(host, SeatOptions{});
                    out.before = engine.state(0);
-                   measure_alone(*device, full, out, progress);
+                   measure_alone(*device, engine.free_memory(0), full, out, progress);
                    out.after = engine.state(0);
                  });
   const int count = static_cast<int>(devices.size());
