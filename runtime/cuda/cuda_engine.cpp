@@ -109,6 +109,8 @@ std::vector<DeviceFacts> CudaEngine::devices() const {
   return out;
 }
 
+DeviceLinks CudaEngine::links(int ordinal) const { return links_of(ordinal, count_); }
+
 void CudaEngine::start(int ordinal) {
   if (!context_.contains(ordinal)) context_[ordinal] = make_context(ordinal);
   check(cudaSetDevice(ordinal), "cudaSetDevice");

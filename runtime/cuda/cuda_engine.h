@@ -21,6 +21,7 @@ class CudaEngine final : public Engine {
 
   [[nodiscard]] std::string description() const override;
   [[nodiscard]] std::vector<DeviceFacts> devices() const override;
+  [[nodiscard]] DeviceLinks links(int ordinal) const override;
   profiles::Bytes free_memory(int ordinal) override;
   [[nodiscard]] DeviceState state(int ordinal) const override;
   [[nodiscard]] int multiprocessors_of_partition(int ordinal, int partitions) const override;
