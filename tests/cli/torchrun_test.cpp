@@ -1,9 +1,6 @@
 // Ranks that are processes and meet over TCP, as below torchrun: RANK, WORLD_SIZE, MASTER_ADDR, ...
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -15,6 +12,7 @@
 #include <vector>
 
 #include "tests/cli/command.h"
+#include "tests/cli/ports.h"
 
 namespace {
 
@@ -26,19 +24,6 @@ using namespace std::chrono_literals;
 constexpr const char* kTinyModel = R"({"model_type": "gpt2", "n_layer": 2, "n_embd": 32,
   "n_head": 4, "n_positions": 16, "vocab_size": 61, "resid_pdrop": 0.1, "embd_pdrop": 0.1,
   "attn_pdrop": 0.0, "activation_function": "gelu_new"})";
-
-/// A port that nobody uses at this moment.
-int free_port() {
-  const int s = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(::bind(s, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(::getsockname(s, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  ::close(s);
-  return ntohs(address.sin_port);
-}
 
 class Torchrun : public testing::Test {
  protected:
@@ -52,19 +37,12 @@ class Torchrun : public testing::Test {
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return path;
   }
-  std::map<std::string, std::string> environment(int rank, int ranks) const {
-    return {{"RANK", std::to_string(rank)},
-            {"WORLD_SIZE", std::to_string(ranks)},
-            {"LOCAL_RANK", std::to_string(rank)},
-            {"MASTER_ADDR", "127.0.0.1"},
-            {"MASTER_PORT", std::to_string(port)}};
-  }
   /// Rank `rank` of `ranks`, started.
   std::unique_ptr<Running> started(int rank, int ranks, const std::string& arguments) const {
     std::vector<std::string> command = {MESHPLAN_BINARY, "run"};
     for (const std::string& word : words(arguments)) command.push_back(word);
-    return std::make_unique<Running>(command,
-                                     Surroundings{scratch.path(), environment(rank, ranks)});
+    return std::make_unique<Running>(
+        command, Surroundings{scratch.path(), torchrun_variables(rank, ranks, port)});
   }
   std::vector<std::unique_ptr<Running>> all_started(int ranks, const std::string& arguments) const {
     std::vector<std::unique_ptr<Running>> out;
@@ -161,13 +139,13 @@ TEST_F(Torchrun, RefusesWhatCannotMeet) {
   EXPECT_EQ(three.code, 1);
   EXPECT_THAT(three.err, HasSubstr("the plan is for 2 ranks, but the launcher has started 3"));
 
-  auto variables = environment(0, 2);
+  auto variables = torchrun_variables(0, 2, port);
   variables["MASTER_ADDR"] = "";
   const Outcome nowhere = run_meshplan({"run", file}, {scratch.path(), variables});
   EXPECT_EQ(nowhere.code, 2);
   EXPECT_THAT(nowhere.err, HasSubstr("MASTER_ADDR"));
 
-  variables = environment(0, 2);
+  variables = torchrun_variables(0, 2, port);
   variables["WORLD_SIZE"] = "two";
   const Outcome two = run_meshplan({"run", file}, {scratch.path(), variables});
   EXPECT_EQ(two.code, 2);
