@@ -133,6 +133,10 @@ std::string run_text(const planner::Problem& problem, const RunReport& report) {
                          ? "one after the other; the timeline is put together, communication is "
                            "modelled"
                          : "all at once, everything measured");
+  if (!m.remark.empty()) {
+    out.pop_back();
+    out += fmt::format("computed  {}\n\n", m.remark);
+  }
   out += styled(planner::text(report.layout), Style::Bold) + "\n";
   out += time_table(report) + "\n";
   if (const std::string lines = collective_table(collectives_of(problem, report)); !lines.empty()) {
@@ -149,6 +153,7 @@ nlohmann::ordered_json run_json(const planner::Problem& problem, const RunReport
   out["model"] = problem.model.name;
   out["layout"] = planner::text(report.layout);
   out["device"] = m.device;
+  if (!m.remark.empty()) out["remark"] = m.remark;
   out["profile"] = {{"name", problem.profile.name},
                     {"sha256", problem.profile.sha256},
                     {"provenance", problem.profile.provenance}};

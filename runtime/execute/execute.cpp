@@ -65,6 +65,7 @@ RankResult run_rank(const Training& training, Device& device) {
   result.spans = recorder.spans();
   result.step_starts = recorder.step_starts();
   result.collectives = collectives.times();
+  result.remark = device.remark();
   result.peak = device.memory().peak();
   result.term_peaks = device.memory().term_peaks();
   return result;

@@ -32,6 +32,7 @@ struct RankResult {
   std::vector<profiles::Seconds> step_starts;
   /// Of asynchronous devices, in the groups of this rank; without the warm-up.
   std::vector<CollectiveTime> collectives;
+  std::string remark;    ///< Device::remark, after the run
   MemoryUse peak;        ///< at the moment of the greatest total
   MemoryUse term_peaks;  ///< each term's own greatest
 };

@@ -33,6 +33,7 @@ Measured described(const Training& training, const MeasureOptions& options, Mode
   m.ranks = training.layout.devices();
   m.warm_up = options.warm_up;
   m.losses = ranks.front().losses;
+  m.remark = ranks.front().remark;
   m.collectives = ranks.front().collectives;
   for (RankResult& rank : ranks) {
     m.memory.push_back({rank.peak, rank.term_peaks});

@@ -36,6 +36,7 @@ struct RankMemory {
 /// A run, as it is held against its prediction.
 struct Measurement {
   std::string model, layout, device;
+  std::string remark;  ///< how rank 0 computed what there are several ways for
   Mode mode = Mode::Parallel;
   int ranks = 1;
   int warm_up = 0;                       ///< steps before those that count
