@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/collective_lines.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 #include "planner/fit/fit_profile.h"
@@ -19,6 +19,8 @@
 #include "profiles/device_json.h"
 #include "profiles/input_error.h"
 #include "profiles/number_format.h"
+#include "profiles/product_names.h"
+#include "runtime/device/local_topology.h"
 #include "runtime/measure/gpu_tables.h"
 
 namespace meshplan::cli {
@@ -27,38 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using profiles::InputError;
-
-/// The preset of what a driver calls a device: the first whose words all occur in the name.
-std::optional<std::string> preset_of(const std::string& name) {
-  struct Known {
-    std::array<const char*, 2> words;
-    const char* id;
-  };
-  static constexpr Known kKnown[] = {{{"GH200", ""}, "gh200-96gb"},
-                                     {{"GB300", ""}, "gb300-288gb"},
-                                     {{"GB200", ""}, "gb200-186gb"},
-                                     {{"H200", ""}, "h200-sxm-141gb"},
-                                     {{"H100", "PCIe"}, "h100-pcie-80gb"},
-                                     {{"H100", "80GB HBM3"}, "h100-sxm-80gb"},
-                                     {{"B300", ""}, "b300-sxm-288gb"},
-                                     {{"B200", ""}, "b200-sxm-180gb"},
-                                     {{"A100", "PCIe"}, "a100-pcie-80gb"},
-                                     {{"A100", "PCIE"}, "a100-pcie-80gb"},
-                                     {{"A100", "40GB"}, "a100-sxm-40gb"},
-                                     {{"A100", "80GB"}, "a100-sxm-80gb"},
-                                     {{"L40S", ""}, "l40s-48gb"},
-                                     {{"A40", ""}, "a40-48gb"},
-                                     {{"L4", ""}, "l4-24gb"},
-                                     {{"V100-SXM2-16GB", ""}, "v100-sxm2-16gb"},
-                                     {{"RTX PRO 6000", ""}, "rtx-pro-6000-96gb"}};
-  for (const Known& known : kKnown) {
-    const bool all = std::all_of(known.words.begin(), known.words.end(), [&](const char* word) {
-      return name.find(word) != std::string::npos;
-    });
-    if (all) return known.id;
-  }
-  return std::nullopt;
-}
 
 Json state_json(const runtime::DeviceState& state) {
   Json out;
@@ -117,13 +87,22 @@ void set_memory_bound(profiles::DeviceProfile& profile, const runtime::GpuTables
   }
 }
 
+/// What joins the devices of `engine`; none where no preset describes them.
+std::optional<profiles::Cluster> joined(const runtime::Engine& engine) {
+  try {
+    return cluster_of(topology_of(engine), profiles::DataFiles(), "localhost");
+  } catch (const InputError&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 int profile_gpu(const GpuProfileOptions& options, const std::string& today,
                 const std::string& version) {
   runtime::Engine& engine = runtime::load_engine();
   const std::string name = engine.devices().front().name;
-  const std::optional<std::string> id = preset_of(name);
+  const std::optional<std::string> id = profiles::device_of_product(name);
   const fs::path folder(options.out);
   const std::string stem = id.value_or("gpu");
   const fs::path profile_file = folder / "profiles" / (stem + ".json");
@@ -171,6 +150,8 @@ int profile_gpu(const GpuProfileOptions& options, const std::string& today,
   } else {
     answer += "no preset is known for this device: its tables are written, no profile is fitted\n";
   }
+  answer += collective_table(
+      collective_lines(tables.collectives, tables.within_device ? std::nullopt : joined(engine)));
   progress.show("");
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   answer +=

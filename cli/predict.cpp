@@ -8,6 +8,7 @@
 
 #include "cli/collective_report.h"
 #include "cli/command.h"
+#include "cli/local_cluster.h"
 #include "cli/megatron_question.h"
 #include "cli/plan_report.h"
 #include "cli/problem_options.h"
@@ -20,7 +21,6 @@
 #include "planner/simulate/gantt.h"
 #include "planner/simulate/trace.h"
 #include "profiles/atomic_file.h"
-#include "profiles/cluster_load.h"
 #include "profiles/input_error.h"
 
 namespace meshplan::cli {
@@ -112,7 +112,7 @@ int answer_collective(const Options& options) {
   if (options.problem.cluster.empty()) {
     throw profiles::InputError("--cluster", "a cluster such as dgx-h100:4", "nothing");
   }
-  const auto cluster = profiles::load_cluster(options.problem.cluster, data_files(options.problem));
+  const auto cluster = cluster_from(options.problem.cluster, data_files(options.problem));
   std::fputs(collective_answer(options.collective, cluster, options.as_json).c_str(), stdout);
   return kDone;
 }

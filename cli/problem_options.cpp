@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "cli/local_cluster.h"
 #include "planner/model/config.h"
 #include "profiles/cluster_load.h"
 #include "profiles/data_type.h"
@@ -98,7 +99,7 @@ planner::Problem problem_from(const ProblemOptions& options, const profiles::Dat
           : planner::find_config(options.model, files);
   problem.model = planner::read_config(found.config, found.name);
   problem.model_config = found.config.raw().dump();
-  problem.cluster = profiles::load_cluster(options.cluster, files);
+  problem.cluster = cluster_from(options.cluster, files);
   problem.cluster = with_settings(problem.cluster, options.settings, files);
   problem.workload.seq_len = count_flag(options.seq_len, "--seq-len");
   problem.workload.global_batch = count_flag(options.global_batch, "--global-batch");

@@ -95,7 +95,7 @@ int measure(const MeasureOptions& options, const std::string& version) {
       effort, [&](const std::string& what) { progress.show("measuring: " + what); });
   profiles::DeviceProfile profile = runtime::host_profile(runtime::this_host(), tables, today());
   if (!tables.all_reduce.empty()) {
-    profiles::Cluster cluster = profiles::load_cluster("localhost", profiles::DataFiles());
+    profiles::Cluster cluster = profiles::load_cluster("host-cpu", profiles::DataFiles());
     cluster.device = profile.device;
     profile.device.pcie_bandwidth = runtime::rank_bandwidth(cluster, tables.all_reduce);
   }

@@ -9,15 +9,13 @@
 #include "cli/command.h"
 #include "cli/launched_run.h"
 #include "cli/problem_options.h"
-#include "cli/run_options.h"
+#include "cli/run_question.h"
 #include "cli/run_report.h"
 #include "cli/run_serving.h"
 #include "cli/terminal.h"
 #include "planner/inference/serving_file.h"
 #include "planner/layout/layout_text.h"
-#include "planner/layout/legality.h"
 #include "planner/layout/rank_place.h"
-#include "planner/plan_json.h"
 #include "planner/predict.h"
 #include "planner/simulate/trace.h"
 #include "profiles/atomic_file.h"
@@ -42,70 +40,6 @@ using profiles::Seconds;
 constexpr double kSameLoss = 1e-4;
 /// The check by one rank is left out where it would take longer than this.
 constexpr Seconds kLongCheck{20};
-
-/// What the flags ask for, read before anything is loaded.
-struct Settings {
-  std::optional<runtime::Mode> mode;
-  std::optional<double> tolerance;
-  int steps = 5;
-  Seconds timeout{60};
-};
-
-Settings settings_from(const RunOptions& options) {
-  Settings out;
-  if (options.mode == "partitioned") {
-    if (options.backend != "cuda") {
-      throw InputError("--mode", "parallel or replay on a CPU (partitioned cuts up one GPU)",
-                       "'partitioned'");
-    }
-    out.mode = runtime::Mode::Partitioned;
-  }
-  if (options.mode == "parallel") out.mode = runtime::Mode::Parallel;
-  if (options.mode == "replay") out.mode = runtime::Mode::Replay;
-  if (!options.mode.empty() && !out.mode) {
-    throw InputError("--mode", "parallel, replay or partitioned", "'" + options.mode + "'");
-  }
-  if (!options.tolerance.empty()) out.tolerance = tolerance_flag(options.tolerance);
-  out.steps = count_flag(options.steps, "--steps");
-  if (out.steps < 2) {
-    throw InputError("--steps", "at least 2, because the first one does not count", "1");
-  }
-  out.timeout = Seconds{positive_flag(options.timeout, "--timeout", 1)};
-  return out;
-}
-
-struct Question {
-  planner::Problem problem;
-  planner::Layout layout;
-  std::string plan;  ///< the plan file, with this plan alone
-};
-
-Question question_from(const RunOptions& options) {
-  const profiles::DataFiles files(profiles::profile_directories(options.profiles));
-  const profiles::JsonNode document = profiles::JsonNode::read_file(options.plan_file);
-  if (planner::is_serving(document)) {
-    throw InputError(options.plan_file, "a plan of training where a launcher has started the ranks",
-                     "one of serving");
-  }
-  planner::PlanFile file = planner::read_plan(document, files);
-  const std::size_t at = plan_flag(options, file.layouts.size());
-  if (file.profile_differs()) {
-    std::fprintf(stderr, "meshplan: note: %s was made with another version of profile %s\n",
-                 options.plan_file.c_str(), file.problem.profile.name.c_str());
-  }
-  nlohmann::json alone = document.raw();
-  alone["plans"] = nlohmann::json::array({document.raw().at("plans").at(at)});
-  return {std::move(file.problem), file.layouts[at], alone.dump()};
-}
-
-runtime::Training training_of(const Question& question, const planner::Schedule& schedule,
-                              int steps) {
-  runtime::Training training{
-      question.problem.model, question.problem.workload, question.layout, schedule, {}};
-  training.options.steps = steps;
-  if (!question.problem.framework.dropout) training.model.dropout = 0;
-  return training;
-}
 
 Bytes memory_of_all_ranks(const planner::Layout& layout,
                           const std::vector<planner::StageMemory>& stages) {
@@ -142,8 +76,14 @@ Place place_of(runtime::Engine* engine) {
     const runtime::Host host = runtime::this_host();
     return {nullptr, host.cores, host.available};
   }
-  const std::vector<runtime::DeviceFacts> devices = engine->devices();
-  return {engine, static_cast<int>(devices.size()), devices.front().free};
+  return {engine, static_cast<int>(engine->devices().size()), engine->free_memory(0)};
+}
+
+/// Why the memory of one GPU does not suffice; none if it does.
+std::optional<std::string> too_little(Bytes needed, Bytes available) {
+  if (needed <= available) return std::nullopt;
+  return "the ranks of one GPU need " + profiles::human(needed) + ", but it has " +
+         profiles::human(available) + " free";
 }
 
 /// Why the devices cannot run the plan; none if they can.
@@ -158,11 +98,7 @@ std::optional<std::string> obstacle_on_devices(const planner::Layout& layout,
   Bytes needed{};
   for (const planner::StageMemory& stage : stages) needed = std::max(needed, stage.allocated());
   if (mode != runtime::Mode::Parallel) needed = memory_of_all_ranks(layout, stages);
-  if (needed > place.available) {
-    return "the ranks of one GPU need " + profiles::human(needed) + ", but it has " +
-           profiles::human(place.available) + " free";
-  }
-  return std::nullopt;
+  return too_little(needed, place.available);
 }
 
 runtime::Measured measured(const Place& place, const runtime::Training& training,
@@ -177,15 +113,17 @@ runtime::Measured measured(const Place& place, const runtime::Training& training
              : measure_on_engine(*place.engine, training, mode, options);
 }
 
-/// The same first step on one rank; none where that would take too long or too much memory.
-std::optional<OneRankCheck> one_rank_check(const Question& question, double loss,
+/// The same first step on one rank; none where that would take too long (also for ranks that wait
+/// for it) or too much memory.
+std::optional<OneRankCheck> one_rank_check(const RunQuestion& question, double loss,
                                            const Place& place, Seconds timeout) {
-  Question alone{question.problem, {}, {}};
+  RunQuestion alone{question.problem, {}, {}};
   alone.layout.mbs = question.layout.mbs;
   planner::PriceBook book(alone.problem);
   const planner::PreparedLayout prepared = prepare(book, alone.layout);
   const Seconds step = planner::simulate_step(prepared.schedule, prepared.costs).step;
-  if (step > kLongCheck || memory_of_all_ranks(alone.layout, prepared.memory) > place.available) {
+  if (step > std::min(kLongCheck, timeout / 4) ||
+      memory_of_all_ranks(alone.layout, prepared.memory) > place.available) {
     return std::nullopt;
   }
   const runtime::Training training = training_of(alone, prepared.schedule, 1);
@@ -223,7 +161,7 @@ planner::Timeline one_pipeline(const planner::Timeline& timeline, const planner:
 }
 
 /// Writes and prints what was measured; the exit code.
-int answer(const RunOptions& options, const Settings& settings, const Question& question,
+int answer(const RunOptions& options, const RunSettings& settings, const RunQuestion& question,
            const planner::Schedule& schedule, const RunReport& report,
            const planner::Timeline& timeline) {
   if (!options.out.empty()) {
@@ -250,19 +188,18 @@ int answer(const RunOptions& options, const Settings& settings, const Question& 
   return kDone;
 }
 
+/// Of --backend; none: cores.
+runtime::Engine* engine_of(const RunOptions& options) {
+  if (options.backend == "cpu") return nullptr;
+  if (options.backend == "cuda") return &runtime::load_engine();
+  throw InputError("--backend", "cpu or cuda", "'" + options.backend + "'");
+}
+
 int run_on(runtime::Engine* engine, const RunOptions& options) {
-  const Settings settings = settings_from(options);
-  const Question question = question_from(options);
+  const RunSettings settings = settings_from(options);
+  const RunQuestion question = question_from(options);
   planner::PriceBook book(question.problem);
-  const auto broken = planner::violations(question.layout, question.problem.model,
-                                          question.problem.workload, question.layout.devices());
-  if (!broken.empty()) throw InputError(options.plan_file, broken.front().what);
-  if (engine == nullptr && question.problem.workload.data_type != profiles::DataType::Fp32) {
-    throw InputError(options.plan_file,
-                     "cores run fp32 only, found " +
-                         std::string(profiles::name(question.problem.workload.data_type)) +
-                         " (--backend cuda runs bf16)");
-  }
+  refuse_unrunnable(question, options, engine == nullptr);
   const planner::PreparedLayout prepared = prepare(book, question.layout);
   const runtime::Training training = training_of(question, prepared.schedule, settings.steps);
   runtime::refuse_unsupported(training);
@@ -307,28 +244,41 @@ int run_on(runtime::Engine* engine, const RunOptions& options) {
 /// Ranks are processes that a launcher has started, and this is one of them.
 int run_as(const runtime::Launch& launch, const RunOptions& options) {
   try {
-    const Settings settings = settings_from(options);
+    const RunSettings settings = settings_from(options);
     if (settings.mode.value_or(runtime::Mode::Parallel) != runtime::Mode::Parallel) {
       throw InputError("--mode", "parallel, for ranks that a launcher has started",
                        "'" + options.mode + "'");
     }
-    const Question question = question_from(options);
+    runtime::Engine* const engine = engine_of(options);
+    LaunchedRank rank{launch, engine, 0, [] { return std::nullopt; }};
+    if (engine != nullptr) {
+      rank.ordinal = device_of(launch, static_cast<int>(engine->devices().size()));
+    }
+    const RunQuestion question = question_from(options);
     planner::PriceBook book(question.problem);
+    refuse_unrunnable(question, options, engine == nullptr);
     const planner::PreparedLayout prepared = prepare(book, question.layout);
     const runtime::Training training = training_of(question, prepared.schedule, settings.steps);
     runtime::refuse_unsupported(training);
+    if (engine != nullptr) {
+      rank.obstacle = [&]() -> std::optional<std::string> {
+        const int stage = planner::place_of(question.layout, launch.rank).pp;
+        return too_little(prepared.memory[static_cast<std::size_t>(stage)].allocated(),
+                          engine->free_memory(rank.ordinal));
+      };
+    }
     const auto report = [&](runtime::Measurement measured) {
       RunReport out{question.layout, planner::simulate_step(prepared.schedule, prepared.costs),
                     prepared.memory, std::move(measured), std::nullopt};
       if (!options.no_check) {
-        out.check = one_rank_check(question, out.measured.losses.front(), place_of(nullptr),
+        out.check = one_rank_check(question, out.measured.losses.front(), place_of(engine),
                                    settings.timeout);
       }
       return out;
     };
     runtime::MeasureOptions measure;
     measure.timeout = settings.timeout;
-    return run_launched(launch, training, measure, [&](runtime::Measured measured) {
+    return run_launched(rank, training, measure, [&](runtime::Measured measured) {
       try {
         return answer(options, settings, question, prepared.schedule,
                       report(std::move(measured.measurement)), measured.timeline);
@@ -339,25 +289,21 @@ int run_as(const runtime::Launch& launch, const RunOptions& options) {
     });
   } catch (const InputError& error) {
     return refuse_as_one(launch, error.what(), kBadInput);
-  } catch (const runtime::RankFailure&) {  // one rank of each node has said it
+  } catch (const runtime::EngineFailure& failure) {
+    return refuse_as_one(launch, failure.what(), kDeviceFailure);
+  } catch (const runtime::RankFailure&) {  // one rank of each machine has said it
     std::fflush(nullptr);
     std::_Exit(kDeviceFailure);
   }
 }
 
 int run(const RunOptions& options) {
-  const auto launch = runtime::launch_from(runtime::environment_variable);
-  if (launch && options.backend == "cpu") return run_as(*launch, options);
-  if (options.backend != "cpu" && options.backend != "cuda") {
-    throw InputError("--backend", "cpu or cuda", "'" + options.backend + "'");
-  }
-  if (launch) {
-    throw InputError("--backend", "cpu below mpirun, srun or torchrun (one process runs all GPUs)",
-                     "'cuda'");
+  if (const auto launch = runtime::launch_from(runtime::environment_variable)) {
+    return run_as(*launch, options);
   }
   try {
     const bool serves = planner::is_serving(profiles::JsonNode::read_file(options.plan_file));
-    runtime::Engine* const engine = options.backend == "cuda" ? &runtime::load_engine() : nullptr;
+    runtime::Engine* const engine = engine_of(options);
     return serves ? run_serving(engine, options) : run_on(engine, options);
   } catch (const runtime::EngineFailure& failure) {
     std::fprintf(stderr, "meshplan: %s\n", failure.what());

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cli/collective_lines.h"
 #include "cli/plan_report.h"
 #include "cli/table.h"
 #include "planner/layout/layout_text.h"
@@ -104,6 +105,14 @@ std::string memory_table(const RunReport& report) {
   return "peak memory by rank\n" + table.text();
 }
 
+std::vector<CollectiveLine> collectives_of(const planner::Problem& problem,
+                                           const RunReport& report) {
+  const runtime::Measurement& m = report.measured;
+  if (m.mode != runtime::Mode::Parallel) return {};  // not what NCCL does between devices
+  return collective_lines(m.collectives, static_cast<int>(m.losses.size()), report.layout,
+                          problem.cluster);
+}
+
 std::string check_text(const RunReport& report) {
   if (!report.check) return "";
   return fmt::format("one rank alone: first loss {:.6f}, relative difference {:.1e}\n",
@@ -124,8 +133,16 @@ std::string run_text(const planner::Problem& problem, const RunReport& report) {
                          ? "one after the other; the timeline is put together, communication is "
                            "modelled"
                          : "all at once, everything measured");
+  if (!m.remark.empty()) {
+    out.pop_back();
+    out += fmt::format("computed  {}\n\n", m.remark);
+  }
   out += styled(planner::text(report.layout), Style::Bold) + "\n";
-  out += time_table(report) + "\n" + memory_table(report) + "\nloss";
+  out += time_table(report) + "\n";
+  if (const std::string lines = collective_table(collectives_of(problem, report)); !lines.empty()) {
+    out += lines + "\n";
+  }
+  out += memory_table(report) + "\nloss";
   for (const double loss : m.losses) out += fmt::format(" {:.4f}", loss);
   return out + "\n" + check_text(report);
 }
@@ -136,6 +153,7 @@ nlohmann::ordered_json run_json(const planner::Problem& problem, const RunReport
   out["model"] = problem.model.name;
   out["layout"] = planner::text(report.layout);
   out["device"] = m.device;
+  if (!m.remark.empty()) out["remark"] = m.remark;
   out["profile"] = {{"name", problem.profile.name},
                     {"sha256", problem.profile.sha256},
                     {"provenance", problem.profile.provenance}};
@@ -151,6 +169,9 @@ nlohmann::ordered_json run_json(const planner::Problem& problem, const RunReport
                      {"step_seconds_high", m.most().count()},
                      {"time", time_json(m.terms)}};
   out["error"] = report.error();
+  if (const auto lines = collectives_of(problem, report); !lines.empty()) {
+    out["collectives"] = collective_json(lines);
+  }
   out["memory"] = nlohmann::ordered_json::array();
   for (int r = 0; r < m.ranks; ++r) {
     const auto predicted = report.memory_of_rank(r).allocated().count;

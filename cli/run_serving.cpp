@@ -145,8 +145,7 @@ Place place_of(runtime::Engine* engine) {
     const runtime::Host host = runtime::this_host();
     return {nullptr, host.cores, host.available};
   }
-  const std::vector<runtime::DeviceFacts> devices = engine->devices();
-  return {engine, static_cast<int>(devices.size()), devices.front().free};
+  return {engine, static_cast<int>(engine->devices().size()), engine->free_memory(0)};
 }
 
 /// Why the plan cannot be served there; none if it can.

@@ -66,9 +66,9 @@ Cluster sized(Cluster cluster, const Reference& reference) {
   return cluster;
 }
 
-Cluster localhost(const DataFiles& files) {
+Cluster this_host(const DataFiles& files, const std::string& name) {
   Cluster cluster;
-  cluster.name = "localhost";
+  cluster.name = name;
   cluster.device = load_device("host-cpu", files);
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   cluster.devices_per_node = cluster.devices_used_per_node = cores;
@@ -90,7 +90,7 @@ bool is_file(const std::string& name) {
 
 Cluster load_named(const std::string& name, const DataFiles& files, const ClusterTable& named) {
   if (const auto found = named.find(name); found != named.end()) return found->second;
-  if (name == "localhost") return localhost(files);
+  if (name == "localhost" || name == "host-cpu") return this_host(files, name);
   if (is_topology_file(name)) {
     return cluster_of(read_topology_file(name), files, std::filesystem::path(name).stem().string());
   }
@@ -107,6 +107,7 @@ Cluster load_named(const std::string& name, const DataFiles& files, const Cluste
   }
   std::vector<std::string> known = files.names("clusters");
   known.emplace_back("localhost");
+  known.emplace_back("host-cpu");
   for (const auto& [own, cluster] : named) known.push_back(own);
   throw InputError("cluster", "a known cluster (see 'meshplan list clusters') or a file",
                    "'" + name + "'" + did_you_mean(name, known));
@@ -176,8 +177,10 @@ Cluster load_cluster(const std::string& text, const DataFiles& files, const Clus
   if (named.contains(text)) return named.at(text);
   const Reference reference = parse_reference(text);
   Cluster cluster = load_named(reference.name, files, named);
-  if (cluster.name == "localhost" && reference.nodes.value_or(1) != 1) {
-    throw InputError("cluster", "localhost or localhost:1/RANKS, it is one machine",
+  const bool this_one = cluster.name == "localhost" || cluster.name == "host-cpu";
+  if (this_one && reference.nodes.value_or(1) != 1) {
+    throw InputError("cluster",
+                     cluster.name + " or " + cluster.name + ":1/RANKS, it is one machine",
                      "'" + text + "'");
   }
   return sized(std::move(cluster), reference);

@@ -14,7 +14,9 @@ namespace meshplan::profiles {
 ///   FILE.json     a cluster file; sizes as above
 ///   FILE.xml      what NCCL wrote to NCCL_TOPO_DUMP_FILE; FILE.xml:16 is sixteen such servers
 ///   FILE.txt      what `nvidia-smi topo -m` printed
-///   localhost     this machine: one rank a core, or localhost:1/4
+///   localhost     this machine: one rank a core, or localhost:1/4 (the command puts the machine's
+///                 GPUs here, where it finds some: cli/local_cluster.h)
+///   host-cpu      the cores of this machine, whatever else it has
 /// Names of `named` (the clusters of a runs file) are found before presets.
 Cluster load_cluster(const std::string& text, const DataFiles& files,
                      const ClusterTable& named = {});

@@ -15,6 +15,7 @@
 #include "profiles/cluster_json.h"
 #include "profiles/device_json.h"
 #include "profiles/input_error.h"
+#include "profiles/product_names.h"
 #include "profiles/topology_matrix.h"
 #include "profiles/topology_xml.h"
 
@@ -94,16 +95,21 @@ std::string guessed_device(const Topology& topology) {
 std::string device_of(const Topology& topology, bool& guessed) {
   std::set<std::string> kinds;
   for (const Gpu& gpu : topology.gpus) {
-    kinds.insert(gpu.pci_device + " of compute capability " +
+    kinds.insert((gpu.product.empty() ? gpu.pci_device : gpu.product) + " of compute capability " +
                  std::to_string(gpu.compute_capability));
   }
   if (kinds.size() > 1) {
     throw InputError(topology.source, "one kind of device in a cluster is supported, found " +
                                           *kinds.begin() + " and " + *std::next(kinds.begin()));
   }
-  const auto known = device_by_pci(topology.gpus.front());
-  guessed = !known;
-  return known ? *known : guessed_device(topology);
+  const Gpu& first = topology.gpus.front();
+  if (const auto known = device_by_pci(first)) return *known;
+  if (!first.product.empty()) {
+    if (const auto known = device_of_product(first.product)) return *known;
+    throw InputError(topology.source, "a GPU that a preset describes", "'" + first.product + "'");
+  }
+  guessed = true;
+  return guessed_device(topology);
 }
 
 std::optional<BytesPerSecond> slowest_pcie(const Topology& topology) {
@@ -244,7 +250,9 @@ Cluster cluster_of(const Topology& topology, const DataFiles& files, const std::
                    {"device", id},
                    {"source", topology.source}};
   if (!topology.host_cpu.empty()) document["host_cpu"] = topology.host_cpu;
-  if (const auto intra = short_form(topology, device)) {
+  if (!topology.links_stated) {
+    document["devices_per_node"] = topology.gpus.size();
+  } else if (const auto intra = short_form(topology, device)) {
     document["devices_per_node"] = topology.gpus.size();
     document["intra_node"] = *intra;
     if (!nics.empty()) document["inter_node"] = inter_node(nics);

@@ -15,6 +15,7 @@ struct Topology {
   struct Gpu {
     std::string name;                    ///< bus id or "GPU0": for messages
     std::string pci_device;              ///< "0x2330"; empty: not stated
+    std::string product;                 ///< "NVIDIA H200"; empty: not stated
     int compute_capability = 0;          ///< 90; 0: not stated
     int switch_links = 0;                ///< NVLinks to NVSwitches
     std::map<int, int> peer_links;       ///< NVLinks by index of the other GPU
@@ -28,8 +29,9 @@ struct Topology {
   };
   std::vector<Gpu> gpus;
   std::vector<Nic> nics;
-  std::string host_cpu;  ///< "intel", "amd", "arm"; empty: not stated
-  std::string source;    ///< file, for messages
+  bool links_stated = true;  ///< false: of NVLinks nothing is known
+  std::string host_cpu;      ///< "intel", "amd", "arm"; empty: not stated
+  std::string source;        ///< file, for messages
 };
 
 /// A file of `nvidia-smi topo -m` (.txt) or of NCCL_TOPO_DUMP_FILE (.xml), by its name.
@@ -44,13 +46,14 @@ bool is_topology_file(const std::string& path);
 ///   every peer, the same count        nvlink-mesh
 ///   none                              pcie
 ///   anything else                     the graph of links, stated whole
+///   not stated                        as in the device's usual cluster
 ///
 /// Links run at the device's speed, NICs at the speed that the file states. Of NICs those count
 /// that share a PCIe switch with a GPU (the others serve storage and management); all, where none
-/// does. The device is told by its PCI id; else it is guessed from compute capability and NVLinks,
-/// and "device" is among Cluster::assumed. What no file states is as in the device's usual cluster,
-/// and among `assumed` too. Throws InputError for no GPU, several kinds of GPU, GPUs outside the
-/// switch.
+/// does. The device is told by its PCI id or product; where neither is stated it is guessed from
+/// compute capability and NVLinks, and "device" is among Cluster::assumed. What no file states is
+/// as in the device's usual cluster, and among `assumed` too. Throws InputError for no GPU, several
+/// kinds of GPU, GPUs outside the switch.
 Cluster cluster_of(const Topology& topology, const DataFiles& files, const std::string& name);
 
 }  // namespace meshplan::profiles

@@ -42,12 +42,19 @@ Choice choose(const AttentionBackward& op, Queue& queue) {
   return choice;
 }
 
+void remember(const Choice& choice, std::optional<AttentionKernel>& kernel, Queue& queue) {
+  kernel = choice.kernel;
+  if (choice.kernel != AttentionKernel::Fused) queue.state().why_not_fused = choice.why_not_fused;
+}
+
 }  // namespace
 
 void run(const AttentionForward& op, Queue& queue) {
   check_shapes(op);
   if (op.shape.query_len == 0) return;
-  switch (choose(op, queue).kernel) {
+  const Choice choice = choose(op, queue);
+  remember(choice, queue.state().forward, queue);
+  switch (choice.kernel) {
     case AttentionKernel::Fused:
       return queue.state().fused_attention->run(op);
     case AttentionKernel::Decode:
@@ -59,9 +66,22 @@ void run(const AttentionForward& op, Queue& queue) {
 
 void run(const AttentionBackward& op, Queue& queue) {
   check_shapes(op);
-  if (op.shape.query_len > 0 && choose(op, queue).kernel == AttentionKernel::Fused)
-    return queue.state().fused_attention->run(op);
+  if (op.shape.query_len == 0) return unfused_attention(op, queue);
+  const Choice choice = choose(op, queue);
+  remember(choice, queue.state().backward, queue);
+  if (choice.kernel == AttentionKernel::Fused) return queue.state().fused_attention->run(op);
   unfused_attention(op, queue);
+}
+
+std::string attention_in_words(const Queue& queue) {
+  const Queue::State& state = queue.state();
+  std::string out;
+  if (state.forward) out += "attention forward " + std::string(name(*state.forward));
+  if (state.backward)
+    out += (out.empty() ? "attention" : ",") + std::string(" backward ") +
+           std::string(name(*state.backward));
+  if (!out.empty() && !state.why_not_fused.empty()) out += " (" + state.why_not_fused + ")";
+  return out;
 }
 
 AttentionChoice attention_choice(Queue& queue, const AttentionShape& shape, ElementType type) {

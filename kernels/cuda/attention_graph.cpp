@@ -93,6 +93,15 @@ class Builder {
     return apply(Select, {scores, constant(std::numeric_limits<float>::lowest()), seen}, dims);
   }
 
+  /// A causal mask on scores that another operation makes and goes on with.
+  void mask() {
+    const Dims dims = of_scores();
+    const std::int64_t scores =
+        add({.id = next(), .dims = dims, .strides = contiguous(dims), .is_virtual = true});
+    apply(GraphOperation::CausalMask, {scores, constant(std::numeric_limits<float>::lowest())},
+          dims);
+  }
+
   AttentionGraph finish() { return std::move(graph_); }
 
  private:
@@ -178,6 +187,20 @@ AttentionGraph forward_graph(const AttentionLayout& layout) {
   build.store(Add, {max, logarithm}, log_sum_exp);
   const std::int64_t p = build.apply(Divide, {exponentials, sum}, scores_dims, GraphType::Bf16);
   build.store(MatrixProduct, {p, v}, out);
+  return build.finish();
+}
+
+AttentionGraph single_forward_graph(const AttentionLayout& layout) {
+  using enum GraphOperation;
+  const AttentionShape& s = layout.shape;
+  Builder build(s);
+  const std::int64_t q = build.heads(kQuery, s.heads, s.query_len, s.query_len, layout.q);
+  const std::int64_t k = build.heads(kKey, s.kv_heads, s.kv_len, layout.key_rows, layout.k);
+  const std::int64_t v = build.heads(kValue, s.kv_heads, s.kv_len, layout.value_rows, layout.v);
+  const std::int64_t out = build.heads(kOut, s.heads, s.query_len, s.query_len, layout.out);
+  const std::int64_t log_sum_exp = build.log_sum_exp();
+  if (s.causal) build.mask();
+  build.store(Attention, {q, k, v, build.constant(s.scale), log_sum_exp}, out);
   return build.finish();
 }
 

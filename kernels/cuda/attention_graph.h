@@ -41,7 +41,9 @@ enum class GraphOperation : std::uint8_t {
   Select,        ///< inputs: where true, where false, condition
   SumOfReduced,  ///< over the dimensions in which the output has extent 1 or a divisor
   MaxOfReduced,
-  Reshape,  ///< the same elements with rows and columns exchanged
+  Reshape,    ///< the same elements with rows and columns exchanged
+  Attention,  ///< all of it; inputs: queries, keys, values, scale, and log_sum_exp, which it writes
+  CausalMask  ///< of the scores inside it; inputs: scores, and what a key out of sight gets
 };
 
 struct GraphNode {
@@ -89,6 +91,9 @@ std::string why_no_graph(const AttentionForward& op);
 std::string why_no_graph(const AttentionBackward& op);
 
 AttentionGraph forward_graph(const AttentionLayout& layout);
+/// The same as cuDNN's single operation. A causal mask is a graph of its own inside it, which cuDNN
+/// has from 9.21 on; up to 9.20 the operation masks whole blocks of keys at most (cudnn_graph.h).
+AttentionGraph single_forward_graph(const AttentionLayout& layout);
 AttentionGraph backward_graph(const AttentionLayout& layout);
 
 }  // namespace meshplan::kernels::cuda

@@ -102,11 +102,27 @@ cudnnPointwiseMode_t pointwise_mode(GraphOperation operation) {
   }
 }
 
+// What cuDNN's headers name from 9.20 and 9.21 on. The library may be newer than the headers that
+// this was built with; an older one refuses the numbers. Source: cudnn_graph.h of 9.21.
+constexpr auto kSubgraph = static_cast<cudnnBackendAttributeName_t>(2811);
+constexpr auto kSubgraphInput = static_cast<cudnnBackendAttributeName_t>(2812);
+constexpr auto kSubgraphOutput = static_cast<cudnnBackendAttributeName_t>(2813);
+constexpr auto kBandMask = static_cast<cudnnBackendDescriptorType_t>(44);
+constexpr auto kBandMaskScores = static_cast<cudnnBackendAttributeName_t>(3000);
+constexpr auto kBandMaskUnseen = static_cast<cudnnBackendAttributeName_t>(3005);
+constexpr auto kBandMaskResult = static_cast<cudnnBackendAttributeName_t>(3006);
+constexpr auto kBandMaskComparison = static_cast<cudnnBackendAttributeName_t>(3007);
+constexpr std::size_t kVersionOfSubgraphs = 92100;
+
 class Translator {
  public:
-  explicit Translator(const AttentionGraph& graph) : graph_(graph) {
+  Translator(const AttentionGraph& graph, cudnnHandle_t handle) : graph_(graph), handle_(handle) {
     for (const GraphTensor& tensor : graph.tensors) parts_.push_back(describe(tensor));
-    for (const GraphNode& node : graph.nodes) operations_.push_back(translate(node).get());
+    for (const GraphNode& node : graph.nodes) {
+      const CudnnDescriptor& operation = translate(node);
+      // A mask belongs to the attention that follows it.
+      if (node.operation != GraphOperation::CausalMask) operations_.push_back(operation.get());
+    }
   }
 
   std::span<const cudnnBackendDescriptor_t> operations() const { return operations_; }
@@ -146,6 +162,10 @@ class Translator {
         d.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, rule);
         return keep(std::move(rule), std::move(d));
       }
+      case GraphOperation::CausalMask:
+        return translate_mask(node);
+      case GraphOperation::Attention:
+        return translate_attention(node);
       case GraphOperation::Reshape: {
         CudnnDescriptor d(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
         d.set(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, tensor(node.inputs[0]));
@@ -155,6 +175,39 @@ class Translator {
       default:
         return translate_pointwise(node);
     }
+  }
+
+  const CudnnDescriptor& translate_mask(const GraphNode& node) {
+    if (cudnn().version() < kVersionOfSubgraphs)
+      fail("attention graph",
+           "the single operation of cuDNN " + cudnn_version() + " has no causal mask (9.21 has)");
+    CudnnDescriptor d(kBandMask);
+    d.set(kBandMaskScores, tensor(node.inputs[0]));
+    d.set(kBandMaskUnseen, tensor(node.inputs[1]));
+    d.set(kBandMaskResult, tensor(node.output));
+    d.set(kBandMaskComparison, CUDNN_TYPE_POINTWISE_MODE, CUDNN_POINTWISE_CMP_GE);
+    return keep(std::move(d));
+  }
+
+  const CudnnDescriptor& translate_attention(const GraphNode& node) {
+    CudnnDescriptor d(CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR);
+    constexpr std::array kInputs = {
+        CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC, CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC,
+        CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC, CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC,
+        CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC};
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) d.set(kInputs[i], tensor(node.inputs[i]));
+    d.set(CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC, tensor(node.output));
+    const GraphNode& before = graph_.nodes.front();
+    if (before.operation != GraphOperation::CausalMask) return keep(std::move(d));
+    CudnnDescriptor subgraph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+    subgraph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, parts_.back());  // the mask
+    if (handle_ != nullptr)
+      subgraph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle_);
+    subgraph.finalize();
+    d.set(kSubgraph, subgraph);
+    d.set(kSubgraphInput, CUDNN_TYPE_INT64, before.inputs[0]);
+    d.set(kSubgraphOutput, CUDNN_TYPE_INT64, before.output);
+    return keep(std::move(subgraph), std::move(d));
   }
 
   const CudnnDescriptor& translate_pointwise(const GraphNode& node) {
@@ -189,6 +242,7 @@ class Translator {
   }
 
   const AttentionGraph& graph_;
+  cudnnHandle_t handle_;
   std::vector<CudnnDescriptor> parts_;
   std::vector<cudnnBackendDescriptor_t> operations_;
 };
@@ -225,7 +279,7 @@ void CudnnDescriptor::set_raw(cudnnBackendAttributeName_t name, cudnnBackendAttr
 void CudnnDescriptor::finalize() { check(cudnn().finalize(get()), "cudnnBackendFinalize"); }
 
 CudnnPlan plan_for(const AttentionGraph& graph, const CudnnTarget& target) {
-  Translator translator(graph);
+  Translator translator(graph, target.handle);
   CudnnDescriptor operations(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   operations.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                  translator.operations());

@@ -54,12 +54,21 @@ struct FusedAttention::State {
     auto made = std::make_unique<Prepared>();
     made->backward = backward;
     made->layout = layout;
-    made->graph = backward ? backward_graph(layout) : forward_graph(layout);
-    try {
-      need_handle();
-      made->plan = plan_for(made->graph, {.handle = handle});
-    } catch (const Error& error) {
-      made->why_not = error.what();
+    // The graph of small operations, or where this cuDNN or device has no engine for it the single
+    // operation. Backward has none that finalizes on the devices looked at (cuDNN 9.19).
+    std::vector<AttentionGraph> graphs;
+    graphs.push_back(backward ? backward_graph(layout) : forward_graph(layout));
+    if (!backward) graphs.push_back(single_forward_graph(layout));
+    for (AttentionGraph& graph : graphs) {
+      try {
+        need_handle();
+        made->plan = plan_for(graph, {.handle = handle});
+        made->graph = std::move(graph);
+        made->why_not.clear();
+        break;
+      } catch (const Error& error) {
+        made->why_not += (made->why_not.empty() ? "" : "; ") + std::string(error.what());
+      }
     }
     prepared.push_back(std::move(made));
     return *prepared.back();

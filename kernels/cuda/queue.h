@@ -62,6 +62,7 @@ class Queue {
 
   struct State;
   State& state() { return *state_; }
+  [[nodiscard]] const State& state() const { return *state_; }
 
  private:
   std::unique_ptr<State> state_;
@@ -76,6 +77,10 @@ struct AttentionChoice {
   std::string why_not_fused_forward, why_not_fused_backward;
 };
 AttentionChoice attention_choice(Queue& queue, const AttentionShape& shape, ElementType type);
+
+/// How the attention of the queue was computed last, as "attention forward fused, backward unfused
+/// (cuDNN has no engine for it)"; "" before there was any.
+std::string attention_in_words(const Queue& queue);
 
 /// "cuBLASLt 13.0.2, cuDNN 9.19.0" or "cuBLASLt 13.0.2, no cuDNN: <reason>".
 std::string library_versions();

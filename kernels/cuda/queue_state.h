@@ -33,6 +33,8 @@ struct Queue::State {
   int multiprocessors = 1;
   QueueOptions options;
   Scratch scratch;
+  std::optional<AttentionKernel> forward, backward;  ///< of the attention issued last
+  std::string why_not_fused;                         ///< of those, the last that is not
   std::shared_ptr<GemmLibrary> gemm;
   std::shared_ptr<FusedAttention> fused_attention;
 };

@@ -13,6 +13,16 @@ namespace meshplan::runtime {
 
 enum class Reduction { Sum, Max };
 
+/// Calls of a group whose time libraries estimate and the planner predicts.
+enum class CollectiveCall { AllReduce, AllGather, ReduceScatter };
+constexpr int kCollectiveCalls = 3;
+/// "all_reduce", ...
+constexpr const char* name(CollectiveCall call) {
+  return call == CollectiveCall::AllReduce   ? "all_reduce"
+         : call == CollectiveCall::AllGather ? "all_gather"
+                                             : "reduce_scatter";
+}
+
 /// One half of a message between two ranks of a group.
 struct Transfer {
   enum class Kind { Send, Receive };
@@ -71,10 +81,12 @@ class Communicator {
   virtual std::unique_ptr<Communicator> split(int colour, int key,
                                               Queue queue = Queue::Compute) = 0;
 
-  /// What the library that moves the data expects an all-reduce of `elements` to take, if it says.
-  [[nodiscard]] virtual std::optional<profiles::Seconds> estimated_all_reduce(
-      ConstBuffer elements) {
-    (void)elements;
+  /// What the library that moves the data expects `call` to take on a whole (reduced, gathered or
+  /// scattered) buffer of `count` elements, if it says. Collective: the first time it may connect
+  /// the ranks anew.
+  virtual std::optional<profiles::Seconds> estimated(CollectiveCall call, std::size_t count,
+                                                     kernels::ElementType type) {
+    (void)call, (void)count, (void)type;
     return std::nullopt;
   }
 

@@ -45,13 +45,13 @@ bool Hub::gather(profiles::Seconds timeout) {
   std::size_t missing = ranks_.size();
   while (missing > 0) {
     const profiles::Seconds left = deadline - std::chrono::steady_clock::now();
-    Socket socket = accepted(listener_, left);
+    Socket socket = accepted(listener_, left, timeout);
     if (socket.descriptor() < 0) {
       if (left.count() <= 0) return false;
       continue;
     }
     Message hello;
-    if (!socket.read(hello) || hello.header.kind != Kind::Hello) continue;  // somebody else
+    if (!socket.read(hello, 0) || hello.header.kind != Kind::Hello) continue;  // somebody else
     const auto from = static_cast<std::size_t>(hello.header.from);
     if (from >= ranks_.size() || ranks_[from].there ||
         hello.header.ranks != static_cast<std::int32_t>(ranks_.size())) {

@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -17,9 +19,6 @@
 
 namespace meshplan::runtime::tcp {
 namespace {
-
-/// A message larger than this is noise from somebody else.
-constexpr std::uint64_t kMost = std::uint64_t{1} << 34;
 
 [[noreturn]] void fail(const std::string& what) {
   throw std::runtime_error(what + ": " + std::strerror(errno));
@@ -49,6 +48,14 @@ bool read_all(int descriptor, void* bytes, std::size_t size) {
   return true;
 }
 
+void limit(int descriptor, int what, profiles::Seconds most) {
+  const auto microseconds = std::max<std::int64_t>(1, std::llround(1e6 * most.count()));
+  timeval time{};
+  time.tv_sec = microseconds / 1'000'000;
+  time.tv_usec = microseconds % 1'000'000;
+  setsockopt(descriptor, SOL_SOCKET, what, &time, sizeof(time));
+}
+
 void send_at_once(int descriptor) {
   const int on = 1;
   setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -69,14 +76,24 @@ void Socket::shut_down() const {
   if (descriptor_ >= 0) shutdown(descriptor_, SHUT_RDWR);
 }
 
+void Socket::limit_sends(profiles::Seconds most) const { limit(descriptor_, SO_SNDTIMEO, most); }
+void Socket::limit_receives(profiles::Seconds most) const { limit(descriptor_, SO_RCVTIMEO, most); }
+
 bool Socket::write(const Header& header, const void* bytes) const {
+  constexpr std::uint64_t kSmall = std::uint64_t{1} << 16;
+  if (header.size <= kSmall) {  // one packet
+    std::vector<std::byte> whole(sizeof(header) + header.size);
+    std::memcpy(whole.data(), &header, sizeof(header));
+    if (header.size > 0) std::memcpy(whole.data() + sizeof(header), bytes, header.size);
+    return write_all(descriptor_, whole.data(), whole.size());
+  }
   return write_all(descriptor_, &header, sizeof(header)) &&
          write_all(descriptor_, bytes, header.size);
 }
 
-bool Socket::read(Message& message) const {
+bool Socket::read(Message& message, std::uint64_t most) const {
   if (!read_all(descriptor_, &message.header, sizeof(message.header))) return false;
-  if (message.header.magic != Header::kMagic || message.header.size > kMost) return false;
+  if (message.header.magic != Header::kMagic || message.header.size > most) return false;
   message.bytes.resize(message.header.size);
   return read_all(descriptor_, message.bytes.data(), message.bytes.size());
 }
@@ -118,6 +135,11 @@ Socket connected(const std::string& address, int port, profiles::Seconds timeout
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
     const int status = getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found);
+    if (status == EAI_AGAIN &&
+        std::chrono::steady_clock::now() < deadline) {  // names may come late
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      continue;
+    }
     if (status != 0) {
       throw std::runtime_error("rank 0 at " + where + ": " + gai_strerror(status));
     }
@@ -125,6 +147,7 @@ Socket connected(const std::string& address, int port, profiles::Seconds timeout
     for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
       Socket socket(::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol));
       if (socket.descriptor() < 0) continue;
+      socket.limit_sends(timeout);  // a machine that never answers
       if (connect(socket.descriptor(), a->ai_addr, a->ai_addrlen) == 0) {
         send_at_once(socket.descriptor());
         return socket;
@@ -135,12 +158,16 @@ Socket connected(const std::string& address, int port, profiles::Seconds timeout
   }
 }
 
-Socket accepted(const Socket& listener, profiles::Seconds timeout) {
+Socket accepted(const Socket& listener, profiles::Seconds timeout, profiles::Seconds most) {
   pollfd waiting{listener.descriptor(), POLLIN, 0};
   const int milliseconds = static_cast<int>(1e3 * timeout.count());
   if (poll(&waiting, 1, std::max(milliseconds, 0)) <= 0) return {};
   Socket socket(accept4(listener.descriptor(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (socket.descriptor() >= 0) send_at_once(socket.descriptor());
+  if (socket.descriptor() >= 0) {
+    send_at_once(socket.descriptor());
+    socket.limit_sends(most);
+    socket.limit_receives(most);
+  }
   return socket;
 }
 

@@ -46,9 +46,15 @@ class Socket {
   [[nodiscard]] int descriptor() const { return descriptor_; }
   /// Wakes a thread that reads; further reads find the end.
   void shut_down() const;
+  /// A message that stops halfway ends after this long, as if the other side were gone; also a
+  /// connection that is still being made.
+  void limit_sends(profiles::Seconds most) const;
+  void limit_receives(profiles::Seconds most) const;
   /// False: the other side is gone.
   [[nodiscard]] bool write(const Header& header, const void* bytes) const;
-  [[nodiscard]] bool read(Message& message) const;
+  /// A message of at most `most` bytes; what is longer is noise from somebody else.
+  [[nodiscard]] bool read(Message& message, std::uint64_t most = kMost) const;
+  static constexpr std::uint64_t kMost = std::uint64_t{1} << 34;
 
  private:
   int descriptor_ = -1;
@@ -58,7 +64,8 @@ class Socket {
 Socket listening(int port);
 /// Tries until `timeout`. Throws std::runtime_error that names the address.
 Socket connected(const std::string& address, int port, profiles::Seconds timeout);
-/// The next connection within `timeout`; an empty one if none came.
-Socket accepted(const Socket& listener, profiles::Seconds timeout);
+/// The next connection within `timeout`; an empty one if none came. Neither side of it waits longer
+/// than `most` inside a message.
+Socket accepted(const Socket& listener, profiles::Seconds timeout, profiles::Seconds most);
 
 }  // namespace meshplan::runtime::tcp

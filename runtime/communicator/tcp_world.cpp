@@ -48,8 +48,23 @@ void World::write(Header header, const void* bytes) {
 }
 
 void World::set_failure(int rank, const std::string& reason, const std::vector<Place>& places) {
-  if (!failure_) failure_.emplace(rank, reason, places, options_.in_words);
+  if (!failure_) {
+    std::vector<Place> known = places;
+    const auto self = static_cast<std::size_t>(launch_.rank);
+    if (self < known.size()) known[self] = here_;
+    failure_.emplace(rank, reason, std::move(known), options_.in_words);
+  }
   changed_.notify_all();
+}
+
+/// Rank 0 knew where all were; each can only speak for itself.
+void World::set_lost() {
+  const std::string here =
+      options_.in_words ? options_.in_words(launch_.rank, here_) : describe(here_);
+  set_failure(0,
+              "rank 0: its process ended, or its connection; rank " + std::to_string(launch_.rank) +
+                  " was at " + here,
+              {});
 }
 
 void World::read() {
@@ -70,7 +85,7 @@ void World::read() {
     changed_.notify_all();
   }
   const std::lock_guard lock(mutex_);
-  if (!leaving_) set_failure(0, "rank 0: its process ended, or its connection", {});
+  if (!leaving_) set_lost();
 }
 
 void World::send(int to, std::uint64_t group, int tag, const void* bytes, std::size_t size) {
@@ -85,7 +100,9 @@ void World::send(int to, std::uint64_t group, int tag, const void* bytes, std::s
 
 void World::wait(std::unique_lock<std::mutex>& lock, int from, const Address& address) {
   const auto deadline = Clock::now() + options_.timeout;
-  while (!mail_.contains(address)) {
+  for (;;) {
+    tell_place(lock);
+    if (mail_.contains(address)) return;
     if (failure_) throw RankFailure(*failure_);
     if (Clock::now() > deadline) {
       lock.unlock();
@@ -118,13 +135,23 @@ std::vector<std::byte> World::receive(int from, std::uint64_t group, int tag) {
 }
 
 void World::note(Place place) {
+  std::unique_lock lock(mutex_);
+  here_ = place;
+  tell_place(lock);
+}
+
+void World::tell_place(std::unique_lock<std::mutex>& lock) {
   const auto now = Clock::now();
-  if (now - told_ < std::chrono::milliseconds(100)) return;
-  told_ = now;
+  if (here_ == told_ || now - told_at_ < std::chrono::milliseconds(100)) return;
+  const Place place = told_ = here_;
+  told_at_ = now;
+  // Not under the lock: the reader, which makes room for what is written, needs it.
+  lock.unlock();
   Header header;
   header.kind = Kind::Place;
   header.size = sizeof(place);
   write(header, &place);
+  lock.lock();
 }
 
 void World::fail(const std::string& reason) {
@@ -135,8 +162,9 @@ void World::fail(const std::string& reason) {
 }
 
 void World::look_for_failure() {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (failure_) throw RankFailure(*failure_);
+  tell_place(lock);
 }
 
 void World::say_goodbye() {

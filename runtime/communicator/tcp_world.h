@@ -33,7 +33,7 @@ class World {
   void await(int from, std::uint64_t group, int tag);
   std::vector<std::byte> receive(int from, std::uint64_t group, int tag);
 
-  /// Told to the others at most ten times a second.
+  /// Told to the others at most ten times a second; also later, by a rank that waits.
   void note(Place place);
   void fail(const std::string& reason);
   void look_for_failure();
@@ -44,8 +44,11 @@ class World {
 
   void read();
   void write(Header header, const void* bytes);
+  /// Tells where this rank is if the others know an older place, and have been told long ago.
+  void tell_place(std::unique_lock<std::mutex>& lock);
   void wait(std::unique_lock<std::mutex>& lock, int from, const Address& address);
   void set_failure(int rank, const std::string& reason, const std::vector<Place>& places);
+  void set_lost();
 
   Launch launch_;
   TcpOptions options_;
@@ -57,7 +60,8 @@ class World {
   std::map<Address, std::deque<std::vector<std::byte>>> mail_;
   std::optional<RankFailure> failure_;
   bool all_there_ = false, leaving_ = false;
-  std::chrono::steady_clock::time_point told_;
+  Place here_, told_;
+  std::chrono::steady_clock::time_point told_at_;
   std::thread reader_;
 };
 

@@ -52,6 +52,9 @@ class CudaDevice final : public Device {
   void keep(std::shared_ptr<const void> owner, Moment moment) override;
   [[nodiscard]] MemoryCounter& memory() override { return counter_; }
   [[nodiscard]] FixedMemory fixed_memory() const override;
+  [[nodiscard]] std::string remark() const override {
+    return kernels::cuda::attention_in_words(*place_.kernels);
+  }
   void launch(const kernels::Operation& operation) override;
   void upload(std::span<const std::byte> host, void* memory) override;
   void download(const void* memory, std::span<std::byte> host) override;

@@ -96,21 +96,32 @@ std::vector<DeviceFacts> CudaEngine::devices() const {
   for (int ordinal = 0; ordinal < count_; ++ordinal) {
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, ordinal), "cudaGetDeviceProperties");
-    check(cudaSetDevice(ordinal), "cudaSetDevice");
-    std::size_t free = 0, total = 0;
-    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
     DeviceFacts facts;
     facts.ordinal = ordinal;
     facts.name = properties.name;
     facts.compute_capability = 10 * properties.major + properties.minor;
     facts.multiprocessors = properties.multiProcessorCount;
-    facts.memory = {static_cast<std::int64_t>(total)};
-    facts.free = {static_cast<std::int64_t>(free)};
+    facts.memory = {static_cast<std::int64_t>(properties.totalGlobalMem)};
     facts.l2_cache = {properties.l2CacheSize};
     facts.green_contexts = properties.major >= 9;
     out.push_back(facts);
   }
   return out;
+}
+
+DeviceLinks CudaEngine::links(int ordinal) const { return links_of(ordinal, count_); }
+
+void CudaEngine::start(int ordinal) {
+  if (!context_.contains(ordinal)) context_[ordinal] = make_context(ordinal);
+  check(cudaSetDevice(ordinal), "cudaSetDevice");
+}
+
+Bytes CudaEngine::free_memory(int ordinal) {
+  const std::lock_guard lock(mutex_);
+  start(ordinal);
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return {static_cast<std::int64_t>(free)};
 }
 
 DeviceState CudaEngine::state(int ordinal) const { return state_of(ordinal); }
@@ -138,8 +149,7 @@ std::string CudaEngine::describe(const SeatOptions& seat, int multiprocessors) c
 
 RankPlace CudaEngine::place_of(const SeatOptions& seat) {
   const std::lock_guard lock(mutex_);
-  if (!context_.contains(seat.ordinal)) context_[seat.ordinal] = make_context(seat.ordinal);
-  check(cudaSetDevice(seat.ordinal), "cudaSetDevice");
+  start(seat.ordinal);
   Shared& shared = shared_[seat.ordinal];
   RankPlace place;
   place.ordinal = seat.ordinal;

@@ -21,6 +21,8 @@ class CudaEngine final : public Engine {
 
   [[nodiscard]] std::string description() const override;
   [[nodiscard]] std::vector<DeviceFacts> devices() const override;
+  [[nodiscard]] DeviceLinks links(int ordinal) const override;
+  profiles::Bytes free_memory(int ordinal) override;
   [[nodiscard]] DeviceState state(int ordinal) const override;
   [[nodiscard]] int multiprocessors_of_partition(int ordinal, int partitions) const override;
   std::unique_ptr<Device> open(Communicator& host, const SeatOptions& seat) override;
@@ -35,6 +37,8 @@ class CudaEngine final : public Engine {
     std::map<int, std::weak_ptr<GreenContexts>> parts;  ///< by number of parts
   };
 
+  /// Makes `ordinal` the thread's device, with its context. Under the mutex.
+  void start(int ordinal);
   RankPlace place_of(const SeatOptions& seat);
   std::shared_ptr<MailMemory> mail_of(int ordinal);
   [[nodiscard]] std::string describe(const SeatOptions& seat, int multiprocessors) const;

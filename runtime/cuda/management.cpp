@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 
 #include <array>
+#include <cmath>
+#include <cstdio>
 
 namespace meshplan::runtime::cuda {
 namespace {
@@ -16,6 +18,12 @@ class Management {
   struct Memory {
     unsigned long long total, free, used;
   };
+  /// nvmlPciInfo_t
+  struct Pci {
+    std::array<char, 16> legacy_bus_id;
+    unsigned domain, bus, device, device_and_vendor, subsystem;
+    std::array<char, 32> bus_id;
+  };
 
   Management() {
     library_ = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
@@ -26,6 +34,13 @@ class Management {
              find("nvmlDeviceGetPowerUsage", power_) &&
              find("nvmlDeviceGetTemperature", temperature_) &&
              find("nvmlDeviceGetMemoryInfo", memory_) && start() == 0;
+    // What only tells of links may be missing.
+    find("nvmlDeviceGetPciInfo_v3", pci_);
+    find("nvmlDeviceGetNvLinkState", link_state_);
+    find("nvmlDeviceGetNvLinkRemoteDeviceType", link_end_);
+    find("nvmlDeviceGetNvLinkRemotePciInfo_v2", link_pci_);
+    find("nvmlDeviceGetMaxPcieLinkGeneration", pcie_generation_);
+    find("nvmlDeviceGetMaxPcieLinkWidth", pcie_width_);
   }
 
   [[nodiscard]] std::optional<Handle> device(const char* pci_bus_id) const {
@@ -55,6 +70,51 @@ class Management {
     return profiles::Bytes{static_cast<std::int64_t>(memory.used)};
   }
 
+  [[nodiscard]] std::optional<Pci> pci(Handle device) const {
+    Pci info{};
+    if (pci_ == nullptr || pci_(device, &info) != 0) return std::nullopt;
+    return info;
+  }
+  /// One direction.
+  [[nodiscard]] std::optional<profiles::BytesPerSecond> pcie(Handle device) const {
+    unsigned generation = 0, lanes = 0;
+    if (pcie_generation_ == nullptr || pcie_width_ == nullptr ||
+        pcie_generation_(device, &generation) != 0 || pcie_width_(device, &lanes) != 0 ||
+        generation == 0) {
+      return std::nullopt;
+    }
+    // 1 GB/s a lane of the third generation, twice that of each after it.
+    return profiles::BytesPerSecond{1e9 * lanes * std::exp2(static_cast<int>(generation) - 3)};
+  }
+  /// Adds up the links of `device` that are up; `ordinal_at` tells the device at the other end.
+  template <class OrdinalAt>
+  void count_links(Handle device, DeviceLinks& out, const OrdinalAt& ordinal_at) const {
+    if (link_state_ == nullptr) return;
+    constexpr unsigned kMostLinks = 36;
+    constexpr int kNotSupported = 3, kSwitch = 2, kGpu = 0;
+    out.switch_nvlinks = 0;
+    for (unsigned link = 0; link < kMostLinks; ++link) {
+      unsigned up = 0;
+      const int status = link_state_(device, link, &up);
+      if (status == kNotSupported && link == 0) return;  // a device without NVLink
+      if (status != 0) return;                           // no more of them
+      if (up == 0) continue;
+      Pci end{};
+      const bool known = link_pci_ != nullptr && link_pci_(device, link, &end) == 0;
+      const std::optional<int> peer = known ? ordinal_at(end) : std::nullopt;
+      unsigned type = 0;
+      const bool typed = link_end_ != nullptr && link_end_(device, link, &type) == 0;
+      if (peer) {
+        ++out.peer_nvlinks[*peer];
+      } else if (typed ? type == kSwitch : known) {
+        ++*out.switch_nvlinks;
+      } else if (!typed || type != kGpu) {
+        out.switch_nvlinks.reset();  // up, and nobody says to where
+        return;
+      }  // else to a GPU that this process does not see
+    }
+  }
+
  private:
   using Reading = int (*)(Handle, int, unsigned*);
 
@@ -75,6 +135,12 @@ class Management {
   Reading clock_ = nullptr, most_ = nullptr, temperature_ = nullptr;
   int (*power_)(Handle, unsigned*) = nullptr;
   int (*memory_)(Handle, Memory*) = nullptr;
+  int (*pci_)(Handle, Pci*) = nullptr;
+  int (*link_state_)(Handle, unsigned, unsigned*) = nullptr;
+  int (*link_end_)(Handle, unsigned, unsigned*) = nullptr;
+  int (*link_pci_)(Handle, unsigned, Pci*) = nullptr;
+  int (*pcie_generation_)(Handle, unsigned*) = nullptr;
+  int (*pcie_width_)(Handle, unsigned*) = nullptr;
 };
 
 const Management& management() {
@@ -82,16 +148,44 @@ const Management& management() {
   return found;
 }
 
-}  // namespace
-
-DeviceState state_of(int ordinal) {
+std::optional<Management::Handle> handle_of(int ordinal) {
   std::array<char, 32> bus_id{};
   if (cudaDeviceGetPCIBusId(bus_id.data(), static_cast<int>(bus_id.size()), ordinal) !=
       cudaSuccess) {
-    return {};
+    return std::nullopt;
   }
+  return management().device(bus_id.data());
+}
+
+}  // namespace
+
+DeviceLinks links_of(int ordinal, int count) {
   const Management& nvml = management();
-  const auto device = nvml.device(bus_id.data());
+  const auto device = handle_of(ordinal);
+  if (!device) return {};
+  DeviceLinks out;
+  if (const auto pci = nvml.pci(*device)) {
+    std::array<char, 8> text{};
+    std::snprintf(text.data(), text.size(), "0x%04x", pci->device_and_vendor >> 16);
+    out.pci_device = text.data();
+  }
+  out.pcie = nvml.pcie(*device);
+  nvml.count_links(*device, out, [&](const Management::Pci& end) -> std::optional<int> {
+    for (int other = 0; other < count; ++other) {
+      const auto handle = handle_of(other);
+      const auto pci = handle ? nvml.pci(*handle) : std::nullopt;
+      if (pci && pci->domain == end.domain && pci->bus == end.bus && pci->device == end.device) {
+        return other;
+      }
+    }
+    return std::nullopt;
+  });
+  return out;
+}
+
+DeviceState state_of(int ordinal) {
+  const Management& nvml = management();
+  const auto device = handle_of(ordinal);
   if (!device) return {};
   return {nvml.clock_hz(*device, Management::kSm), nvml.clock_hz(*device, Management::kMemory),
           nvml.most_clock_hz(*device, Management::kSm), nvml.watts(*device), nvml.celsius(*device)};

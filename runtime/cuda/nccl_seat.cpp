@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstring>
+#include <exception>
 
 #include "runtime/cuda/check.h"
 
@@ -30,6 +32,7 @@ NcclWatch::~NcclWatch() {
   }
   changed_.notify_all();
   thread_.join();
+  abort_all();  // of seats whose start failed halfway: a kernel may wait for a peer
 }
 
 ncclResult_t NcclWatch::guarded(const std::function<ncclResult_t()>& call) {
@@ -51,7 +54,8 @@ void NcclWatch::end(ncclComm_t comm) {
   const auto found = std::find(comms_.begin(), comms_.end(), comm);
   if (found == comms_.end()) return;  // aborted
   comms_.erase(found);
-  bool healthy = true;
+  // A rank that throws has told nobody yet: its peers may never come to a quiet end.
+  bool healthy = std::uncaught_exceptions() == 0;
   try {
     host_.look_for_failure();
   } catch (...) {
@@ -124,14 +128,14 @@ NcclSeat::NcclSeat(CudaDevice& device, std::unique_ptr<Communicator> host,
 }
 
 NcclSeat::~NcclSeat() {
+  if (estimator_ != nullptr) watch_->end(estimator_);
   if (comm_ != nullptr) watch_->end(comm_);
   if (flag_ != nullptr) cudaFree(flag_);
 }
 
 /// Each group starts from an id of its own, made by its first rank: groups of one split start
 /// side by side, and a group of one rank costs nothing.
-void NcclSeat::start() {
-  if (size() == 1 && !alone_) return;
+ncclUniqueId NcclSeat::shared_id() {
   ncclUniqueId id{};
   if (rank() == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId", nullptr);
   constexpr std::size_t kFloats = sizeof(id) / sizeof(float);
@@ -139,7 +143,12 @@ void NcclSeat::start() {
   std::memcpy(message.data(), &id, sizeof(id));
   host_.broadcast(message, 0);
   std::memcpy(&id, message.data(), sizeof(id));
+  return id;
+}
 
+void NcclSeat::start() {
+  if (size() == 1 && !alone_) return;
+  const ncclUniqueId id = shared_id();
   device_.measure_communicator([&] {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
@@ -288,13 +297,52 @@ std::unique_ptr<Communicator> NcclSeat::split(int colour, int key, Queue queue) 
       new NcclSeat(device_, host_.split(colour, key), watch_, queue, alone_));
 }
 
-std::optional<profiles::Seconds> NcclSeat::estimated_all_reduce(ConstBuffer elements) {
-  if (comm_ == nullptr || size() == 1) return std::nullopt;
+ncclComm_t NcclSeat::start_blocking() {
+  struct Start {
+    ncclUniqueId id{};
+    ncclComm_t comm = nullptr;
+    ncclResult_t status = ncclInProgress;
+    std::atomic<bool> done = false;
+  };
+  const auto start = std::make_shared<Start>();
+  start->id = shared_id();
+  std::thread([start, rank = rank(), size = size(), ordinal = device_.ordinal()] {
+    cudaSetDevice(ordinal);
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 1;
+    start->status = ncclCommInitRankConfig(&start->comm, size, start->id, rank, &config);
+    start->done = true;
+  }).detach();  // if it never ends, the run has failed and so will the process
+  device_.poll("a communicator for estimates to start", [&] { return start->done.load(); });
+  return start->status == ncclSuccess ? start->comm : nullptr;
+}
+
+std::optional<profiles::Seconds> NcclSeat::estimated(CollectiveCall call, std::size_t count,
+                                                     kernels::ElementType type) {
+  if (comm_ == nullptr || size() == 1 || no_estimator_) return std::nullopt;
+  if (estimator_ == nullptr) {
+    estimator_ = start_blocking();
+    no_estimator_ = estimator_ == nullptr;
+    if (no_estimator_) return std::nullopt;
+    watch_->add(estimator_);
+  }
   ncclSimInfo_t info = NCCL_SIM_INFO_INITIALIZER;
-  void* const data = const_cast<void*>(elements.data);
+  const ncclDataType_t nccl_type = type_of(ConstBuffer(flag_, count, type));
+  const std::size_t part = count / static_cast<std::size_t>(size());
+  // Nothing is read or written, so any memory of the device will do.
   const ncclResult_t status = watch_->guarded([&] {
     ncclGroupStart();
-    ncclAllReduce(data, data, elements.count, type_of(elements), ncclSum, comm_, stream());
+    switch (call) {
+      case CollectiveCall::AllReduce:
+        ncclAllReduce(flag_, flag_, count, nccl_type, ncclSum, estimator_, stream());
+        break;
+      case CollectiveCall::AllGather:
+        ncclAllGather(flag_, flag_, part, nccl_type, estimator_, stream());
+        break;
+      case CollectiveCall::ReduceScatter:
+        ncclReduceScatter(flag_, flag_, part, nccl_type, ncclSum, estimator_, stream());
+        break;
+    }
     return ncclGroupSimulateEnd(&info);
   });
   if (status != ncclSuccess || !(info.estimatedTime > 0)) return std::nullopt;

@@ -54,6 +54,10 @@ class NcclWatch {
 /// has failed. `host`, the same group over memory of the host, carries the 128 bytes that start a
 /// communicator, and failures.
 ///
+/// ncclGroupSimulateEnd does not simulate on a non-blocking communicator: it issues the call (NCCL
+/// 2.22 to 2.28, group.cc). So estimates come from a blocking one, made when they are first asked
+/// for, on a thread of its own, so that its start has a timeout too.
+///
 /// Source of what must hold: NCCL user guide, "Communicators", "Group calls", "Fault tolerance".
 class NcclSeat final : public Communicator {
  public:
@@ -79,8 +83,8 @@ class NcclSeat final : public Communicator {
   void exchange(std::span<const Transfer> transfers) override;
 
   std::unique_ptr<Communicator> split(int colour, int key, Queue queue) override;
-  [[nodiscard]] std::optional<profiles::Seconds> estimated_all_reduce(
-      ConstBuffer elements) override;
+  std::optional<profiles::Seconds> estimated(CollectiveCall call, std::size_t count,
+                                             kernels::ElementType type) override;
 
   void note(Place place) override { host_.note(place); }
   void fail(const std::string& reason) override { host_.fail(reason); }
@@ -90,6 +94,10 @@ class NcclSeat final : public Communicator {
   NcclSeat(CudaDevice& device, std::unique_ptr<Communicator> host, std::shared_ptr<NcclWatch> watch,
            Queue queue, bool alone);
   void start();
+  /// A new id, the same on all ranks. Collective.
+  ncclUniqueId shared_id();
+  /// A communicator of this group, with an id of its own; null for a group of one rank.
+  ncclComm_t start_blocking();
   void issue(const char* name, const std::function<ncclResult_t()>& call);
   [[nodiscard]] cudaStream_t stream() const { return device_.stream(queue_); }
   void copy(ConstBuffer from, Buffer to);
@@ -100,8 +108,10 @@ class NcclSeat final : public Communicator {
   std::shared_ptr<NcclWatch> watch_;
   Queue queue_;
   bool alone_;
-  ncclComm_t comm_ = nullptr;  ///< none: one rank, whose calls are copies
-  float* flag_ = nullptr;      ///< device memory that a barrier reduces
+  ncclComm_t comm_ = nullptr;       ///< none: one rank, whose calls are copies
+  ncclComm_t estimator_ = nullptr;  ///< blocking; only simulates
+  bool no_estimator_ = false;       ///< it could not be made
+  float* flag_ = nullptr;           ///< device memory that a barrier reduces
 };
 
 }  // namespace meshplan::runtime::cuda

@@ -58,6 +58,8 @@ class Device {
   [[nodiscard]] virtual MemoryCounter& memory() = 0;
 
   [[nodiscard]] virtual FixedMemory fixed_memory() const { return {}; }
+  /// How it computed what can be computed in several ways, in a few words; "" where there is none.
+  [[nodiscard]] virtual std::string remark() const { return ""; }
 
   virtual void launch(const kernels::Operation& operation) = 0;
 

@@ -38,4 +38,17 @@ Engine& load_engine() {
   return *engine;
 }
 
+Engine* find_engine(std::string& why) {
+  // Without a driver nothing else need be loaded, which takes long beside planning.
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver == nullptr) return nullptr;
+  dlclose(driver);
+  try {
+    return &load_engine();
+  } catch (const EngineMissing& missing) {
+    why = missing.what();
+    return nullptr;
+  }
+}
+
 }  // namespace meshplan::runtime

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -17,9 +18,17 @@ struct DeviceFacts {
   int compute_capability = 0;  ///< 90: 9.0
   int multiprocessors = 0;
   profiles::Bytes memory;    ///< of the device
-  profiles::Bytes free;      ///< of it, now
   profiles::Bytes l2_cache;  ///< shared by all multiprocessors
   bool green_contexts = false;
+};
+
+/// How a device is joined to the others of its machine, as far as driver and management library
+/// say.
+struct DeviceLinks {
+  std::string pci_device;             ///< "0x2335"; empty: not told
+  std::optional<int> switch_nvlinks;  ///< NVLinks to switches; unset: nobody tells of NVLinks
+  std::map<int, int> peer_nvlinks;    ///< NVLinks by ordinal of the other device
+  std::optional<profiles::BytesPerSecond> pcie;  ///< one direction, at its best
 };
 
 /// How a GPU is doing at this moment; unset: its management library is not there.
@@ -55,8 +64,11 @@ class Engine {
 
   /// "CUDA 13.0, driver 13.0; cuBLASLt 13.0.2, cuDNN 9.19.0; NCCL 2.28.9"
   [[nodiscard]] virtual std::string description() const = 0;
-  /// At least one.
+  /// At least one. Starts none of them: a process may see more devices than it uses.
   [[nodiscard]] virtual std::vector<DeviceFacts> devices() const = 0;
+  [[nodiscard]] virtual DeviceLinks links(int ordinal) const = 0;
+  /// Memory that nobody holds, once the device has been started for this process.
+  virtual profiles::Bytes free_memory(int ordinal) = 0;
   [[nodiscard]] virtual DeviceState state(int ordinal) const = 0;
   /// Multiprocessors of each of `partitions` equal parts of a device; throws profiles::InputError
   /// where it cannot be cut so.
@@ -83,6 +95,10 @@ class EngineMissing : public EngineFailure {
 /// The GPU engine, loaded at the first call and kept. Throws EngineMissing without plug-in,
 /// libraries, driver or device.
 Engine& load_engine();
+
+/// load_engine() where this machine may have GPUs; none where it has no driver, or what there is
+/// cannot be used: then `why` says so.
+Engine* find_engine(std::string& why);
 
 /// The one symbol of the plug-in. Null, and the reason in `reason` (`size` bytes, ended by 0), when
 /// it cannot start. Program and plug-in come from one build, so C++ types may cross.

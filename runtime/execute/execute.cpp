@@ -35,7 +35,12 @@ std::vector<double> summed_over_ranks(const std::vector<double>& losses, Device&
 RankResult run_rank(const Training& training, Device& device) {
   refuse_unsupported(training);
   Communicator& world = device.world();
+  CollectiveLog collectives(device);
   Groups groups = make_groups(training.layout, training.model.kv_heads, world);
+  if (device.asynchronous()) {
+    groups.tp = collectives.watched(std::move(groups.tp), planner::Axis::Tp);
+    groups.dp = collectives.watched(std::move(groups.dp), planner::Axis::Dp);
+  }
   Recorder recorder(device, world.rank());
   RankContext context(training, device, groups, recorder);
   ModelState state = make_model_state(training, groups.here, device);
@@ -46,6 +51,7 @@ RankResult run_rank(const Training& training, Device& device) {
 
   warm_up(context, communicating_pairs(training.schedule));
 
+  collectives.restart();
   std::vector<double> losses;
   world.barrier();
   for (int step = 0; step < training.options.steps; ++step) {
@@ -58,6 +64,8 @@ RankResult run_rank(const Training& training, Device& device) {
   result.gradients = interpreter.take_gradients();
   result.spans = recorder.spans();
   result.step_starts = recorder.step_starts();
+  result.collectives = collectives.times();
+  result.remark = device.remark();
   result.peak = device.memory().peak();
   result.term_peaks = device.memory().term_peaks();
   return result;

@@ -5,6 +5,7 @@
 
 #include "planner/simulate/timeline.h"
 #include "runtime/device/device.h"
+#include "runtime/execute/observed.h"
 #include "runtime/execute/training.h"
 
 namespace meshplan::runtime {
@@ -29,6 +30,9 @@ struct RankResult {
   /// When its steps begin, and the last ends (planner::Timeline::step_starts): with a barrier at
   /// the optimizer as it leaves that of the step before.
   std::vector<profiles::Seconds> step_starts;
+  /// Of asynchronous devices, in the groups of this rank; without the warm-up.
+  std::vector<CollectiveTime> collectives;
+  std::string remark;    ///< Device::remark, after the run
   MemoryUse peak;        ///< at the moment of the greatest total
   MemoryUse term_peaks;  ///< each term's own greatest
 };

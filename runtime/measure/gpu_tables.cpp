@@ -49,6 +49,8 @@ class ColdMemory {
     // Zeros would draw less power, and so run at higher clocks.
     device.launch(kernels::NormalFill{block_.view(), 0.0F, 1.0F, {1, 2}, 0, 0});
   }
+  /// bf16 elements in all. Operands of one call do not overlap if they are half of it together.
+  [[nodiscard]] std::int64_t elements() const { return block_.rows() * kWidth; }
   TensorView take(std::int64_t rows, std::int64_t cols, ElementType type = ElementType::Bf16) {
     constexpr std::int64_t kAlignment = 256;
     const std::int64_t bytes =
@@ -109,11 +111,13 @@ std::vector<Shape> gemm_shapes(bool full) {
   return some;
 }
 
-Seconds gemm_time(Device& device, ColdMemory& memory, const Shape& shape) {
+/// Results go to memory of their own: products of products would soon be infinite, and draw less
+/// power than the random numbers that they were to be made of.
+Seconds gemm_time(Device& device, ColdMemory& memory, ColdMemory& results, const Shape& shape) {
   const auto [m, n, k] = shape;
   return median_time(device, [&] {
     device.launch(
-        kernels::Gemm{.a = memory.take(m, k), .b = memory.take(k, n), .c = memory.take(m, n)});
+        kernels::Gemm{.a = memory.take(m, k), .b = memory.take(k, n), .c = results.take(m, n)});
   });
 }
 
@@ -244,9 +248,9 @@ void measure_elementwise(Device& device, ColdMemory& memory, GpuTables& out) {
   }
 }
 
-void measure_alone(Device& device, bool full, GpuTables& out,
+void measure_alone(Device& device, Bytes free, bool full, GpuTables& out,
                    const std::function<void(const std::string&)>& progress) {
-  const Bytes block{std::min<std::int64_t>(std::int64_t{6} << 30, out.facts.free.count / 4)};
+  const Bytes block{std::min<std::int64_t>(std::int64_t{6} << 30, free.count / 4)};
   ColdMemory memory(device, block);
   progress("copies and launches");
   constexpr std::int64_t kRows = std::int64_t{1} << 17;  // of 4096 bf16: 1 GiB
@@ -264,13 +268,17 @@ void measure_alone(Device& device, bool full, GpuTables& out,
              std::to_string(s.kv_len) + " keys");
     out.attention.push_back(attention_time(device, memory, s));
   }
+  ColdMemory results(device, {block.count / 2});
   const std::vector<Shape> shapes = gemm_shapes(full);
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     const Shape& s = shapes[i];
     if (i % 16 == 0) {
       progress("product " + std::to_string(i + 1) + " of " + std::to_string(shapes.size()));
     }
-    out.gemm.push_back({s[0], s[1], s[2], gemm_time(device, memory, s)});
+    if (2 * s[2] * (s[0] + s[1]) > memory.elements() || s[0] * s[1] > results.elements()) {
+      continue;  // a small device
+    }
+    out.gemm.push_back({s[0], s[1], s[2], gemm_time(device, memory, results, s)});
   }
   out.fixed = device.fixed_memory();
 }
@@ -294,7 +302,7 @@ void measure_collectives(Engine& engine, int ranks, Seating seating, bool full, 
       const Buffer all = data.buffer();
       const std::size_t width = all.count / static_cast<std::size_t>(ranks);
       const Buffer mine = all.part(static_cast<std::size_t>(host.rank()) * width, width);
-      const auto timed = [&](const char* name, const std::function<void()>& call) {
+      const auto timed = [&](CollectiveCall kind, const std::function<void()>& call) {
         const Seconds time = [&] {
           // Rounds of one: ranks meet before each, so that none waits for a late one inside.
           constexpr int kRounds = 9;
@@ -309,15 +317,14 @@ void measure_collectives(Engine& engine, int ranks, Seating seating, bool full, 
           }
           return median(std::move(rounds));
         }();
-        const auto estimated =
-            std::string(name) == "all_reduce" ? world.estimated_all_reduce(all) : std::nullopt;
+        const auto estimated = world.estimated(kind, all.count, all.type);
         if (host.rank() != 0) return;
         const std::lock_guard lock(mutex);
-        out.collectives.push_back({name, ranks, {bytes}, time, estimated});
+        out.collectives.push_back({name(kind), ranks, {bytes}, time, estimated});
       };
-      timed("all_reduce", [&] { world.all_reduce(all, Reduction::Sum); });
-      timed("all_gather", [&] { world.all_gather(mine, all); });
-      timed("reduce_scatter", [&] { world.reduce_scatter(all, mine); });
+      timed(CollectiveCall::AllReduce, [&] { world.all_reduce(all, Reduction::Sum); });
+      timed(CollectiveCall::AllGather, [&] { world.all_gather(mine, all); });
+      timed(CollectiveCall::ReduceScatter, [&] { world.reduce_scatter(all, mine); });
     }
   });
 }
@@ -334,7 +341,7 @@ GpuTables measure_gpu(Engine& engine, bool full,
                  [&](Communicator& host) {
                    const auto device = engine.open(host, SeatOptions{});
                    out.before = engine.state(0);
-                   measure_alone(*device, full, out, progress);
+                   measure_alone(*device, engine.free_memory(0), full, out, progress);
                    out.after = engine.state(0);
                  });
   const int count = static_cast<int>(devices.size());

@@ -9,34 +9,40 @@
 #include "planner/simulate/simulate.h"
 #include "planner/simulate/terms.h"
 #include "profiles/input_error.h"
-#include "runtime/device/cpu_device.h"
 #include "runtime/execute/gather_results.h"
 #include "runtime/execute/run_on_threads.h"
 #include "runtime/measure/instruction_times.h"
+#include "runtime/measure/receive_spans.h"
 
 namespace meshplan::runtime {
 namespace {
 
 using profiles::Seconds;
 
+std::string cpu_words() { return "cpu: " + std::string(kernels::cpu::gemm_library()); }
+
 /// What does not depend on the mode. Takes the gradients out of `ranks`.
 Measured described(const Training& training, const MeasureOptions& options, Mode mode,
-                   std::vector<RankResult>& ranks) {
+                   std::string words, std::vector<RankResult>& ranks) {
   Measured out;
   Measurement& m = out.measurement;
   m.model = training.model.name;
   m.layout = planner::text(training.layout);
-  m.device = "cpu: " + std::string(kernels::cpu::gemm_library());
+  m.device = std::move(words);
   m.mode = mode;
   m.ranks = training.layout.devices();
   m.warm_up = options.warm_up;
   m.losses = ranks.front().losses;
+  m.remark = ranks.front().remark;
+  m.collectives = ranks.front().collectives;
   for (RankResult& rank : ranks) {
     m.memory.push_back({rank.peak, rank.term_peaks});
     std::move(rank.gradients.begin(), rank.gradients.end(), std::back_inserter(out.gradients));
   }
   return out;
 }
+
+}  // namespace
 
 void require_counted_steps(const Training& training, const MeasureOptions& options) {
   if (training.options.steps > options.warm_up) return;
@@ -45,10 +51,11 @@ void require_counted_steps(const Training& training, const MeasureOptions& optio
                              std::to_string(training.options.steps));
 }
 
-Measured measured_at_once(const Training& training, const MeasureOptions& options,
-                          std::vector<RankResult> ranks) {
-  Measured out = described(training, options, Mode::Parallel, ranks);
+Measured measured_at_once(const Training& training, const MeasureOptions& options, Mode mode,
+                          std::string words, bool asynchronous, std::vector<RankResult> ranks) {
+  Measured out = described(training, options, mode, std::move(words), ranks);
   out.timeline = timeline_of(ranks, training.options.steps);
+  if (asynchronous) begin_with_sender(out.timeline, training);
   Measurement& m = out.measurement;
   m.instructions = instruction_times(out.timeline, training, options.warm_up);
   for (int step = options.warm_up; step < training.options.steps; ++step) {
@@ -62,8 +69,6 @@ Measured measured_at_once(const Training& training, const MeasureOptions& option
   m.terms_rank = terms.rank;
   return out;
 }
-
-}  // namespace
 
 planner::Timeline timeline_of(const std::vector<RankResult>& ranks, int steps) {
   planner::Timeline timeline;
@@ -89,27 +94,24 @@ planner::Timeline timeline_of(const std::vector<RankResult>& ranks, int steps) {
 Measured measure_parallel(const Training& training, const MeasureOptions& options) {
   require_counted_steps(training, options);
   return measured_at_once(
-      training, options,
+      training, options, Mode::Parallel, cpu_words(), /*asynchronous=*/false,
       run_on_threads(training, {.timeout = options.timeout, .take_turns = false, .in_words = {}}));
 }
 
 std::optional<Measured> measure_launched(const Training& training, const MeasureOptions& options,
-                                         Communicator& world) {
+                                         Communicator& host, Device& device,
+                                         const std::string& words) {
   require_counted_steps(training, options);
-  CpuDevice device(world);
-  std::vector<RankResult> ranks = gather_results(run_rank(training, device), world);
-  if (world.rank() != 0) return std::nullopt;
-  Measured out = measured_at_once(training, options, std::move(ranks));
-  out.measurement.device += ", ranks over MPI";
-  return out;
+  std::vector<RankResult> ranks = gather_results(run_rank(training, device), host);
+  if (host.rank() != 0) return std::nullopt;
+  return measured_at_once(training, options, Mode::Parallel, words, device.asynchronous(),
+                          std::move(ranks));
 }
 
-Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
-                        const MeasureOptions& options) {
-  require_counted_steps(training, options);
-  std::vector<RankResult> ranks =
-      run_on_threads(training, {.timeout = options.timeout, .take_turns = true, .in_words = {}});
-  Measured out = described(training, options, Mode::Replay, ranks);
+Measured measured_in_turn(const Training& training, const planner::ScheduleCosts& modelled,
+                          const MeasureOptions& options, std::string words,
+                          std::vector<RankResult> ranks) {
+  Measured out = described(training, options, Mode::Replay, std::move(words), ranks);
   Measurement& m = out.measurement;
   m.instructions =
       instruction_times(timeline_of(ranks, training.options.steps), training, options.warm_up);
@@ -121,6 +123,14 @@ Measured measure_replay(const Training& training, const planner::ScheduleCosts& 
   m.terms_rank = step.rank;
   out.timeline = planner::simulate(training.schedule, costs);
   return out;
+}
+
+Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
+                        const MeasureOptions& options) {
+  require_counted_steps(training, options);
+  return measured_in_turn(
+      training, modelled, options, cpu_words(),
+      run_on_threads(training, {.timeout = options.timeout, .take_turns = true, .in_words = {}}));
 }
 
 }  // namespace meshplan::runtime

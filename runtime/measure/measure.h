@@ -24,10 +24,23 @@ struct Measured {
 /// All ranks at once, as threads of this process.
 Measured measure_parallel(const Training& training, const MeasureOptions& options);
 
-/// As measure_parallel, on ranks that are processes of their own: this one is that of `world`. The
-/// answer is rank 0's; the others get none. Collective.
+/// As measure_parallel, on ranks that are processes of their own: this one is that of `host`, over
+/// memory of the host, and computes with `device`, which `words` describe. The answer is rank 0's;
+/// the others get none. Collective.
 std::optional<Measured> measure_launched(const Training& training, const MeasureOptions& options,
-                                         Communicator& world);
+                                         Communicator& host, Device& device,
+                                         const std::string& words);
+
+/// What `ranks` saw that ran at once, on devices that `words` describe.
+Measured measured_at_once(const Training& training, const MeasureOptions& options, Mode mode,
+                          std::string words, bool asynchronous, std::vector<RankResult> ranks);
+/// The same of ranks that ran one at a time: see measure_replay.
+Measured measured_in_turn(const Training& training, const planner::ScheduleCosts& modelled,
+                          const MeasureOptions& options, std::string words,
+                          std::vector<RankResult> ranks);
+
+/// Throws InputError unless a step remains after the warm-up.
+void require_counted_steps(const Training& training, const MeasureOptions& options);
 
 /// Any number of ranks, one at a time. `modelled`: prices of the same schedule, for communication.
 Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,

@@ -1,8 +1,13 @@
 #pragma once
+#include <string>
+
 #include "runtime/device/engine.h"
 #include "runtime/measure/measure.h"
 
 namespace meshplan::runtime {
+
+/// "NVIDIA H200, CUDA 13.0, driver 13.0; ...": the first device, and the libraries.
+std::string in_words(const Engine& engine);
 
 /// All ranks at once on devices of `engine`, as threads of this process: a device for each
 /// (Parallel), or a part of one for each (Partitioned, whose groups move data within the device).

@@ -5,6 +5,7 @@
 #include "planner/simulate/costs.h"
 #include "planner/simulate/timeline.h"
 #include "runtime/device/memory_counter.h"
+#include "runtime/execute/observed.h"
 #include "runtime/execute/training.h"
 
 namespace meshplan::runtime {
@@ -35,6 +36,7 @@ struct RankMemory {
 /// A run, as it is held against its prediction.
 struct Measurement {
   std::string model, layout, device;
+  std::string remark;  ///< how rank 0 computed what there are several ways for
   Mode mode = Mode::Parallel;
   int ranks = 1;
   int warm_up = 0;                       ///< steps before those that count
@@ -43,7 +45,8 @@ struct Measurement {
   planner::Terms terms;                  ///< of the step that took the median
   int terms_rank = 0;                    ///< the rank they belong to
   std::vector<InstructionTime> instructions;
-  std::vector<RankMemory> memory;  ///< by rank
+  std::vector<CollectiveTime> collectives;  ///< of rank 0, on asynchronous devices
+  std::vector<RankMemory> memory;           ///< by rank
   std::vector<double> losses;      ///< of every step that ran
 
   [[nodiscard]] profiles::Seconds least() const;

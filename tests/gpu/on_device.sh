@@ -7,14 +7,16 @@
 #   on_device.sh compare    our step over that of PyTorch, where PyTorch is installed
 #   on_device.sh            all of them in this order
 #
-# JSON and logs go to $OUT (./gpu-results). Each part ends well within 10 minutes; SUITE_SECONDS
-# (420) ends the suite early, and says which plans were left; DTYPE (bf16) is that of the suite and
-# the comparison. Never changes settings of the device.
+# JSON and logs go to $OUT (./gpu-results): machine.json (date, device, driver, what was packed), and
+# of each part PART.json (how it ended, how long it took) beside what it measured, also when it
+# fails; a part that fails does not keep the next from running. Each part ends within 10 minutes:
+# SUITE_SECONDS (340) ends the suite early, and says which plans were left. DTYPE (bf16) is that of
+# the suite and the comparison. Never changes settings of the device. Ends with 1 if a part failed.
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 out=${OUT:-$PWD/gpu-results}
-suite_seconds=${SUITE_SECONDS:-420}
+suite_seconds=${SUITE_SECONDS:-340}
 readonly here out suite_seconds
 mkdir -p "$out"
 
@@ -35,13 +37,49 @@ state() {
     --format=csv 2>/dev/null || echo "no nvidia-smi"
 }
 
+# A text as a JSON string.
+quoted() {
+  local text=${1//\\/\\\\}
+  text=${text//\"/\\\"}
+  printf '"%s"' "${text//[$'\n\r\t']/ }"
+}
+
+# What was measured where, for the files that are kept.
+machine() {
+  local name driver
+  name=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+  driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
+  printf '{\n "date": %s,\n "device": %s,\n "driver": %s,\n "packed": %s\n}\n' \
+    "$(quoted "$(date -u +%Y-%m-%dT%H:%M:%SZ)")" "$(quoted "${name:-none seen}")" \
+    "$(quoted "${driver:-none seen}")" "$(cat "$here/packed.json" 2>/dev/null || echo null)" \
+    >"$out/machine.json"
+}
+
+# Runs a part, and writes how it ended: "failed" is what it added to the failures.
+part() {
+  local begin=$SECONDS before=$failed outcome="done"
+  failed=0
+  case $1 in
+    check) check ;;
+    profile) profile ;;
+    suite) suite ;;
+    compare) compare ;;
+  esac
+  if ((failed)); then outcome=failed; fi
+  printf '{"part": "%s", "outcome": "%s", "seconds": %d, "remarks": %s}\n' "$1" "$outcome" \
+    "$((SECONDS - begin))" "$(quoted "$remarks")" >"$out/$1.part.json"
+  remarks=""
+  failed=$((failed | before))
+}
+
 check() {
   local test
   for test in "$here"/bin/*_test; do
     note "$(basename "$test")"
-    if ! timeout 300 "$test" --gtest_output="json:$out/$(basename "$test").json" \
+    if ! timeout 280 "$test" --gtest_output="json:$out/$(basename "$test").json" \
       >"$out/$(basename "$test").log" 2>&1; then
       failed=1
+      remarks="$remarks $(basename "$test") failed;"
       tail -n 20 "$out/$(basename "$test").log"
     fi
     grep -E '^\[  (PASSED|SKIPPED|FAILED)' "$out/$(basename "$test").log"
@@ -50,16 +88,26 @@ check() {
 
 profile() {
   note profile
-  timeout 420 "$meshplan" profile --backend cuda --force --out "$out/profile" || failed=1
+  if ! timeout 540 "$meshplan" profile --backend cuda --force --out "$out/profile" \
+    >"$out/profile.log" 2>&1; then
+    failed=1
+    remarks=$(tail -n 1 "$out/profile.log")
+  fi
+  tail -n 40 "$out/profile.log"
 }
 
-# The cluster that lends as many devices as the layout has ranks.
+# The cluster of this kind of device that lends as many as the layout has ranks.
 cluster_of() {
-  local ranks=1 degree
+  local ranks=1 degree cluster=dgx-h200
+  case $(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1) in
+    *H100*) cluster=dgx-h100 ;;
+    *A100*) cluster=dgx-a100-80gb ;;
+    *B200*) cluster=dgx-b200 ;;
+  esac
   while read -r degree; do
     ranks=$((ranks * degree))
   done < <(grep -oE '(^|,)(tp|pp|dp)[0-9]+' <<<"$1" | grep -oE '[0-9]+')
-  echo "dgx-h200:1/$ranks"
+  echo "$cluster:1/$ranks"
 }
 
 suite() {
@@ -82,10 +130,14 @@ suite() {
       --json --timeout 100 "${profiles[@]}" --out "$out/suite/$name.measurement.json" \
       >"$out/suite/$name.json" 2>"$out/suite/$name.log"; then
       failed=1
+      remarks="$remarks $name: $(tail -n 1 "$out/suite/$name.log");"
       tail -n 2 "$out/suite/$name.log"
     fi
   done <"$here/plans.txt"
-  if [[ -n $left ]]; then note "left for want of time:$left"; fi
+  if [[ -n $left ]]; then
+    remarks="$remarks left for want of time:$left"
+    note "left for want of time:$left"
+  fi
   python3 - "$out/suite" >"$out/suite.json" <<'PYTHON'
 import glob, json, os, sys
 
@@ -97,8 +149,9 @@ for path in sorted(glob.glob(os.path.join(sys.argv[1], "*.json"))):
     try:
         with open(path) as file:
             run = json.load(file)
-    except ValueError:
-        rows.append({"name": name, "failed": True})
+    except ValueError:  # it failed before it could answer: the log says why
+        with open(path[: -len(".json")] + ".log") as log:
+            rows.append({"name": name, "failed": True, "why": log.read().strip()[-400:]})
         continue
     rows.append({"name": name, "layout": run["layout"], "mode": run["mode"],
                  "predicted_step_seconds": run["predicted"]["step_seconds"],
@@ -112,22 +165,27 @@ PYTHON
 
 compare() {
   if ! python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
-    note "compare: no PyTorch that sees the device; left out"
+    remarks="no PyTorch that sees the device; left out"
+    note "compare: $remarks"
     return
   fi
   note compare
-  timeout 500 python3 "$here/compare_pytorch.py" --meshplan "$meshplan" --models "$here/models" \
-    --dtype "${DTYPE:-bf16}" --out "$out/compare_pytorch.json" || failed=1
+  if ! timeout 540 python3 "$here/compare_pytorch.py" --meshplan "$meshplan" \
+    --models "$here/models" --dtype "${DTYPE:-bf16}" --out "$out/compare_pytorch.json" \
+    >"$out/compare.log" 2>&1; then
+    failed=1
+    remarks=$(tail -n 1 "$out/compare.log")
+  fi
+  tail -n 20 "$out/compare.log"
 }
 
+remarks=""
+machine
 state | tee "$out/device-before.csv"
 case ${1:-all} in
-  check | profile | suite | compare) "$1" ;;
+  check | profile | suite | compare) part "$1" ;;
   all)
-    check
-    profile
-    suite
-    compare
+    for each in check profile suite compare; do part "$each"; done
     ;;
   *)
     echo "usage: on_device.sh [check|profile|suite|compare]" >&2

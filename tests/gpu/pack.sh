@@ -41,6 +41,10 @@ done
 cp -r "$root/tests/gpu/models" "$root/tests/gpu/plans.txt" "$root/tests/gpu/on_device.sh" \
   "$root/tests/gpu/compare_pytorch.py" "$folder/"
 
+printf '{"commit": "%s", "date": "%s", "cuda": "%s"}\n' \
+  "$(git -C "$root" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
+  "$(date -u +%Y-%m-%d)" "$(nvcc --version | grep -oE 'V[0-9.]+')" >"$folder/packed.json"
+
 size=$(du -sb "$folder" | cut -f 1)
 echo "$folder: $size bytes"
 if ((size > most_bytes)); then

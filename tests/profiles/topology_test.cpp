@@ -19,6 +19,7 @@
 #include "profiles/cluster_json.h"
 #include "profiles/cluster_load.h"
 #include "profiles/input_error.h"
+#include "profiles/product_names.h"
 #include "profiles/topology_matrix.h"
 #include "profiles/topology_xml.h"
 
@@ -275,6 +276,41 @@ TEST(Imported, ReadsBackAsAClusterFile) {
         written)
         << file;
   }
+}
+
+TEST(Products, AreFoundByWholeWords) {
+  EXPECT_EQ(device_of_product("NVIDIA H200"), "h200-sxm-141gb");
+  EXPECT_EQ(device_of_product("NVIDIA H100 80GB HBM3"), "h100-sxm-80gb");
+  EXPECT_EQ(device_of_product("NVIDIA H100 PCIe"), "h100-pcie-80gb");
+  EXPECT_EQ(device_of_product("NVIDIA A100-SXM4-40GB"), "a100-sxm-40gb");
+  EXPECT_EQ(device_of_product("NVIDIA A100 80GB PCIe"), "a100-pcie-80gb");
+  EXPECT_EQ(device_of_product("NVIDIA GH200 480GB"), "gh200-96gb");
+  EXPECT_EQ(device_of_product("NVIDIA L40S"), "l40s-48gb");
+  EXPECT_EQ(device_of_product("NVIDIA RTX PRO 6000 Blackwell Server Edition"), "rtx-pro-6000-96gb");
+  // Products of other memory, and names that only begin alike.
+  for (const char* other : {"NVIDIA A100-PCIE-40GB", "NVIDIA H100 NVL", "NVIDIA A400", "NVIDIA L40",
+                            "Tesla V100-SXM2-32GB", "NVIDIA GeForce RTX 4090", ""}) {
+    EXPECT_EQ(device_of_product(other), std::nullopt) << other;
+  }
+}
+
+TEST(ClusterOfTopology, OfAStatedProductOnlyItsPresetWillDo) {
+  Topology here;
+  here.source = "localhost";
+  here.gpus.resize(2);
+  for (Topology::Gpu& gpu : here.gpus) {
+    gpu.product = "NVIDIA H200";
+    gpu.switch_links = 18;
+  }
+  const Cluster joined = cluster_of(here, DataFiles(), "localhost");
+  EXPECT_EQ(joined.device.id, "h200-sxm-141gb");
+  EXPECT_EQ(joined.intra_bandwidth, BytesPerSecond{450e9});  // 18 NVLinks of 25 GB/s
+  here.links_stated = false;
+  const Cluster unknown = cluster_of(here, DataFiles(), "localhost");
+  EXPECT_EQ(unknown.intra_kind, joined.intra_kind);  // as in a DGX
+  EXPECT_THAT(unknown.assumed, Contains(testing::StartsWith("intra_node")));
+  for (Topology::Gpu& gpu : here.gpus) gpu.product = "NVIDIA GeForce RTX 4090";
+  EXPECT_THROW(cluster_of(here, DataFiles(), "localhost"), InputError);
 }
 
 }  // namespace

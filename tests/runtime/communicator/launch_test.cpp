@@ -29,7 +29,7 @@ TEST(Launch, WithoutALauncherThereIsNone) {
 }
 
 TEST(Launch, ReadsTorchrun) {
-  const Launch expected{5, 16, 1, "10.0.0.7", 29500};
+  const Launch expected{5, 16, 1, "10.0.0.7", 29500, Launcher::Torchrun};
   EXPECT_EQ(launch({{"RANK", "5"},
                     {"WORLD_SIZE", "16"},
                     {"LOCAL_RANK", "1"},
@@ -40,11 +40,51 @@ TEST(Launch, ReadsTorchrun) {
             expected);
 }
 
+TEST(Launch, LeavesTheAgentOfTorchrunItsPort) {
+  // The agent listens at MASTER_PORT, and its workers are told so.
+  const auto rank = [](const std::string& number, const std::string& run) {
+    return launch({{"RANK", number},
+                   {"WORLD_SIZE", "2"},
+                   {"MASTER_ADDR", "node1"},
+                   {"MASTER_PORT", "29500"},
+                   {"TORCHELASTIC_USE_AGENT_STORE", "True"},
+                   {"TORCHELASTIC_RUN_ID", run}});
+  };
+  EXPECT_NE(rank("0", "a")->port, 29500);
+  EXPECT_EQ(rank("0", "a")->port, rank("1", "a")->port);
+  EXPECT_NE(rank("0", "a")->port, rank("0", "b")->port);
+}
+
+TEST(Launch, SaysWhichVariableIsMissingToMeet) {
+  const auto missing = [](const Environment& environment) -> std::string {
+    try {
+      require_meeting_place(*launch(environment));
+    } catch (const profiles::InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const Environment ranks = {{"RANK", "0"}, {"WORLD_SIZE", "2"}};
+  Environment address = ranks;
+  address["MASTER_ADDR"] = "node1";
+  Environment all = address;
+  all["MASTER_PORT"] = "29500";
+  EXPECT_THAT(missing(ranks), testing::HasSubstr("MASTER_ADDR"));
+  EXPECT_THAT(missing(address), testing::HasSubstr("MASTER_PORT"));
+  EXPECT_EQ(missing(all), "");
+  // Four ranks, two of them here: mpirun does not tell where rank 0 is.
+  EXPECT_THAT(missing({{"OMPI_COMM_WORLD_RANK", "0"},
+                       {"OMPI_COMM_WORLD_SIZE", "4"},
+                       {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}}),
+              testing::HasSubstr("MASTER_ADDR"));
+}
+
 TEST(Launch, ReadsMpirunAndAgreesOnAPort) {
   const auto rank = [](const std::string& number) {
     return launch({{"OMPI_COMM_WORLD_RANK", number},
                    {"OMPI_COMM_WORLD_SIZE", "4"},
                    {"OMPI_COMM_WORLD_LOCAL_RANK", number},
+                   {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"},
                    {"PMIX_NAMESPACE", "1234567"}});
   };
   ASSERT_TRUE(rank("3"));

@@ -7,12 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "communicator_claims.h"
+#include "profiles/input_error.h"
 
 namespace meshplan::runtime {
 namespace {
@@ -34,7 +36,9 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-Launch launch_of(int rank, int ranks, int port) { return {rank, ranks, rank, "127.0.0.1", port}; }
+Launch launch_of(int rank, int ranks, int port) {
+  return {rank, ranks, rank, "127.0.0.1", port, Launcher::Torchrun};
+}
 
 /// What each rank said in the end: its failure, or nothing.
 std::vector<std::string> run(int ranks, Seconds timeout,
@@ -114,6 +118,87 @@ TEST(Tcp, AProcessThatEndsIsNoticed) {
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_EQ(WEXITSTATUS(status), 9);
+}
+
+TEST(Tcp, OneRankOfAMachineTellsOfAFailure) {
+  const int port = free_port();
+  std::vector<std::string> told(4);
+  std::vector<std::thread> threads;
+  for (int r = 0; r < 4; ++r) {
+    threads.emplace_back([&, r] {
+      Launch launch = launch_of(r, 4, port);
+      launch.local_rank = r % 2;  // two machines of two
+      TcpOptions options;
+      options.timeout = Seconds{20};
+      options.tell = [&told, r](const RankFailure& failure) {
+        told[static_cast<std::size_t>(r)] = failure.what();
+      };
+      EXPECT_THROW(run_over_tcp(launch, options,
+                                [](Communicator& world) {
+                                  world.barrier();
+                                  if (world.rank() == 3) throw std::runtime_error("out of luck");
+                                  world.barrier();
+                                }),
+                   RankFailure);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const int r : {0, 2}) EXPECT_THAT(told[r], HasSubstr("rank 3: out of luck"));
+  for (const int r : {1, 3}) EXPECT_EQ(told[r], "");
+}
+
+TEST(Tcp, AStrangerAtThePortHarmsNobody) {
+  const int port = free_port();
+  std::vector<std::thread> threads;
+  std::atomic<int> done = 0;
+  const auto rank = [&](int r) {
+    run_over_tcp(launch_of(r, 2, port), {Seconds{20}, {}}, [&](Communicator& world) {
+      world.barrier();
+      ++done;
+    });
+  };
+  threads.emplace_back(rank, 0);
+  const int stranger = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  while (connect(stranger, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+    std::this_thread::yield();
+  }
+  // As long as a header, and then some; asks for terabytes.
+  const std::vector<unsigned char> noise(100, 0xff);
+  EXPECT_EQ(send(stranger, noise.data(), noise.size(), 0), 100);
+  threads.emplace_back(rank, 1);
+  for (std::thread& thread : threads) thread.join();
+  close(stranger);
+  EXPECT_EQ(done, 2);
+}
+
+TEST(Tcp, WithoutAnAddressNobodyMeets) {
+  Launch nowhere = launch_of(0, 2, free_port());
+  nowhere.address.clear();
+  EXPECT_THROW(run_over_tcp(nowhere, {Seconds{1}, {}}, [](Communicator&) {}), profiles::InputError);
+}
+
+TEST(Tcp, APortThatIsTakenIsSaid) {
+  const int taken = socket(AF_INET6, SOCK_STREAM, 0);
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_addr = in6addr_any;
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(taken, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(taken, 1), 0);
+  ASSERT_EQ(getsockname(taken, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const int port = ntohs(address.sin6_port);
+  std::string said;
+  try {
+    run_over_tcp(launch_of(0, 2, port), {Seconds{1}, {}}, [](Communicator&) {});
+  } catch (const RankFailure& failure) {
+    said = failure.what();
+  }
+  close(taken);
+  EXPECT_THAT(said, HasSubstr("port " + std::to_string(port)));
 }
 
 TEST(Tcp, ARankThatDoesNotComeIsNamed) {

@@ -56,6 +56,10 @@ class StreamSeat final : public Communicator {
     Communicator& host = *part;
     return std::make_unique<StreamSeat>(device_, std::move(part), host, queue);
   }
+  std::optional<profiles::Seconds> estimated(CollectiveCall, std::size_t count,
+                                             kernels::ElementType) override {
+    return profiles::Seconds{1e-9 * static_cast<double>(count)};  // told apart from all else
+  }
   void note(Place place) override { host_.note(place); }
   void fail(const std::string& reason) override { host_.fail(reason); }
   void look_for_failure() override { host_.look_for_failure(); }
