@@ -44,8 +44,9 @@ struct ActivationBytes {
   profiles::Bytes side_stream;  ///< gathered tensors freed late, while the host runs ahead
   profiles::Bytes embedding;    ///< token ids, dropout mask
   profiles::Bytes head_input;   ///< final norm and head inputs
-  profiles::Bytes logits;       ///< at the framework's bytes per logit
-  profiles::Bytes boundary;     ///< one transfer between stages
+  profiles::Bytes head_input_gpipe;  ///< the same under GPipe
+  profiles::Bytes logits;            ///< at the framework's bytes per logit
+  profiles::Bytes boundary;          ///< one transfer between stages
 };
 ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& graphs,
                                  const Layout& layout, const Workload& workload,
