@@ -82,6 +82,7 @@ class ComputePricer {
         type_(context.workload.data_type),
         framework_(context.framework),
         attention_type_(profiles::bits(type_) < 16 ? profiles::DataType::Bf16 : type_),
+        drops_probabilities_(context.framework.dropout && context.model.attention_dropout > 0),
         split_(layer_split(layout)),
         sequences_(layout.mbs),
         seq_(context.workload.seq_len),
@@ -170,6 +171,7 @@ class ComputePricer {
       Estimate out =
           attention_time(shape, which, kernel, attention_type_, profile_, Clocks::Sustained);
       out.time *= share * framework_.attention_slowdown;
+      if (drops_probabilities_) out.time += share * attention_dropout_time(shape, profile_);
       return out;
     };
     const Estimate forward = pass(AttentionPass::Forward);
@@ -231,6 +233,7 @@ class ComputePricer {
   const profiles::DataType type_;
   const profiles::Framework& framework_;
   const profiles::DataType attention_type_;  ///< stays at 16 bits under fp8 and fp4
+  const bool drops_probabilities_;
   const LayerSplit split_;
   const std::int64_t sequences_, seq_, query_, tokens_;
   Clock forward_, input_grad_, weight_grad_;
