@@ -6,7 +6,6 @@
 
 #include "kernels/cpu/kernels.h"
 #include "planner/layout/layout_text.h"
-#include "planner/simulate/simulate.h"
 #include "planner/simulate/terms.h"
 #include "profiles/input_error.h"
 #include "runtime/device/cpu_device.h"
@@ -19,15 +18,15 @@ namespace {
 
 using profiles::Seconds;
 
-/// What does not depend on the mode. Takes the gradients out of `ranks`.
-Measured described(const Training& training, const MeasureOptions& options, Mode mode,
+/// What does not depend on time. Takes the gradients out of `ranks`.
+Measured described(const Training& training, const MeasureOptions& options,
                    std::vector<RankResult>& ranks) {
   Measured out;
   Measurement& m = out.measurement;
   m.model = training.model.name;
   m.layout = planner::text(training.layout);
   m.device = "cpu: " + std::string(kernels::cpu::gemm_library());
-  m.mode = mode;
+  m.mode = Mode::Parallel;
   m.ranks = training.layout.devices();
   m.warm_up = options.warm_up;
   m.losses = ranks.front().losses;
@@ -47,7 +46,7 @@ void require_counted_steps(const Training& training, const MeasureOptions& optio
 
 Measured measured_at_once(const Training& training, const MeasureOptions& options,
                           std::vector<RankResult> ranks) {
-  Measured out = described(training, options, Mode::Parallel, ranks);
+  Measured out = described(training, options, ranks);
   out.timeline = timeline_of(ranks, training.options.steps);
   Measurement& m = out.measurement;
   m.instructions = instruction_times(out.timeline, training, options.warm_up);
@@ -101,25 +100,6 @@ std::optional<Measured> measure_launched(const Training& training, const Measure
   if (world.rank() != 0) return std::nullopt;
   Measured out = measured_at_once(training, options, std::move(ranks));
   out.measurement.device += ", ranks over MPI";
-  return out;
-}
-
-Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
-                        const MeasureOptions& options) {
-  require_counted_steps(training, options);
-  std::vector<RankResult> ranks =
-      run_on_threads(training, {.timeout = options.timeout, .take_turns = true, .in_words = {}});
-  Measured out = described(training, options, Mode::Replay, ranks);
-  Measurement& m = out.measurement;
-  m.instructions =
-      instruction_times(timeline_of(ranks, training.options.steps), training, options.warm_up);
-  const planner::ScheduleCosts costs = with_measured_computation(m.instructions, modelled);
-  const planner::SimulatedStep step = planner::simulate_step(training.schedule, costs);
-  m.steps = {step.step};
-  m.step = step.step;
-  m.terms = step.terms;
-  m.terms_rank = step.rank;
-  out.timeline = planner::simulate(training.schedule, costs);
   return out;
 }
 

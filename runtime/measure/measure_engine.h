@@ -1,4 +1,5 @@
 #pragma once
+#include "planner/simulate/costs.h"
 #include "runtime/device/engine.h"
 #include "runtime/measure/measure.h"
 
