@@ -60,7 +60,7 @@ Question question_from(const Options& options) {
     }
     if (!options.problem.settings.empty()) {
       file.problem.cluster = with_settings(file.problem.cluster, options.problem.settings, files);
-      file.problem.profile = profiles::load_profile(file.problem.cluster.device, files);
+      file.problem.profile = profiles::load_profile(file.problem.cluster, files);
     }
     return {std::move(file.problem), file.layouts[static_cast<std::size_t>(at)]};
   }

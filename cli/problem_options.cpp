@@ -134,7 +134,7 @@ planner::Problem problem_from(const ProblemOptions& options, const profiles::Dat
   if (!options.memory_margin.empty()) {
     problem.memory_margin = fraction_flag(options.memory_margin, "--memory-margin");
   }
-  problem.profile = profiles::load_profile(problem.cluster.device, files);
+  problem.profile = profiles::load_profile(problem.cluster, files);
   return problem;
 }
 

@@ -91,9 +91,12 @@ int measure(const MeasureOptions& options, const std::string& version) {
   const auto begin = std::chrono::steady_clock::now();
   Progress progress;
   const auto effort = options.brief ? runtime::Effort::Brief : runtime::Effort::Full;
-  const runtime::HostTables tables = runtime::measure_host(
-      effort, [&](const std::string& what) { progress.show("measuring: " + what); });
-  profiles::DeviceProfile profile = runtime::host_profile(runtime::this_host(), tables, today());
+  const runtime::Host host = runtime::this_host();
+  const runtime::HostTables tables =
+      runtime::measure_host(effort, runtime::measuring_cores(host), [&](const std::string& what) {
+        progress.show("measuring: " + what);
+      });
+  profiles::DeviceProfile profile = runtime::host_profile(host, tables, today());
   if (!tables.all_reduce.empty()) {
     profiles::Cluster cluster = profiles::load_cluster("host-cpu", profiles::DataFiles());
     cluster.device = profile.device;

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/launched_run.h"
 #include "cli/problem_options.h"
+#include "cli/run_place.h"
 #include "cli/run_question.h"
 #include "cli/run_report.h"
 #include "cli/run_serving.h"
@@ -24,10 +26,10 @@
 #include "runtime/device/engine.h"
 #include "runtime/execute/run_on_engine.h"
 #include "runtime/execute/run_on_threads.h"
-#include "runtime/measure/host.h"
 #include "runtime/measure/measure.h"
 #include "runtime/measure/measure_engine.h"
 #include "runtime/measure/measurement_json.h"
+#include "runtime/measure/replay.h"
 
 namespace meshplan::cli {
 namespace {
@@ -41,66 +43,6 @@ constexpr double kSameLoss = 1e-4;
 /// The check by one rank is left out where it would take longer than this.
 constexpr Seconds kLongCheck{20};
 
-Bytes memory_of_all_ranks(const planner::Layout& layout,
-                          const std::vector<planner::StageMemory>& stages) {
-  Bytes sum{};
-  for (const planner::StageMemory& stage : stages) {
-    sum += std::int64_t{layout.devices() / layout.pp} * stage.allocated();
-  }
-  return sum;
-}
-
-/// Why this machine cannot run the plan; none if it can.
-std::optional<std::string> obstacle(const planner::Layout& layout, Bytes needed,
-                                    std::optional<runtime::Mode> mode, const runtime::Host& host) {
-  if (mode == runtime::Mode::Parallel && layout.devices() > host.cores) {
-    return std::to_string(layout.devices()) + " ranks in parallel, but this machine has " +
-           std::to_string(host.cores) + " cores; --mode replay runs them one after the other";
-  }
-  if (needed > host.available) {
-    return "the ranks need " + profiles::human(needed) + ", but this machine has " +
-           profiles::human(host.available) + " free";
-  }
-  return std::nullopt;
-}
-
-/// Where ranks run: cores of the host, or devices of an engine.
-struct Place {
-  runtime::Engine* engine = nullptr;  ///< none: the host
-  int most_at_once = 1;
-  Bytes available;  ///< for ranks that share it
-};
-
-Place place_of(runtime::Engine* engine) {
-  if (engine == nullptr) {
-    const runtime::Host host = runtime::this_host();
-    return {nullptr, host.cores, host.available};
-  }
-  return {engine, static_cast<int>(engine->devices().size()), engine->free_memory(0)};
-}
-
-/// Why the memory of one GPU does not suffice; none if it does.
-std::optional<std::string> too_little(Bytes needed, Bytes available) {
-  if (needed <= available) return std::nullopt;
-  return "the ranks of one GPU need " + profiles::human(needed) + ", but it has " +
-         profiles::human(available) + " free";
-}
-
-/// Why the devices cannot run the plan; none if they can.
-std::optional<std::string> obstacle_on_devices(const planner::Layout& layout,
-                                               const std::vector<planner::StageMemory>& stages,
-                                               runtime::Mode mode, const Place& place) {
-  if (mode == runtime::Mode::Parallel && layout.devices() > place.most_at_once) {
-    return std::to_string(layout.devices()) + " ranks in parallel, but this machine has " +
-           std::to_string(place.most_at_once) +
-           " GPUs; --mode replay runs them one after the other on one";
-  }
-  Bytes needed{};
-  for (const planner::StageMemory& stage : stages) needed = std::max(needed, stage.allocated());
-  if (mode != runtime::Mode::Parallel) needed = memory_of_all_ranks(layout, stages);
-  return too_little(needed, place.available);
-}
-
 runtime::Measured measured(const Place& place, const runtime::Training& training,
                            const planner::ScheduleCosts& costs, runtime::Mode mode,
                            const runtime::MeasureOptions& options) {
@@ -113,10 +55,11 @@ runtime::Measured measured(const Place& place, const runtime::Training& training
              : measure_on_engine(*place.engine, training, mode, options);
 }
 
-/// The same first step on one rank; none where that would take too long (also for ranks that wait
-/// for it) or too much memory.
-std::optional<OneRankCheck> one_rank_check(const RunQuestion& question, double loss,
-                                           const Place& place, Seconds timeout) {
+/// The first step on one rank, held against `loss`, the first loss of all ranks; none where either
+/// would take too long (also for ranks that wait for it) or too much memory.
+std::optional<OneRankCheck> one_rank_check(const RunQuestion& question,
+                                           const std::function<double()>& loss, const Place& place,
+                                           Seconds timeout) {
   RunQuestion alone{question.problem, {}, {}};
   alone.layout.mbs = question.layout.mbs;
   planner::PriceBook book(alone.problem);
@@ -133,7 +76,7 @@ std::optional<OneRankCheck> one_rank_check(const RunQuestion& question, double l
                                     {.timeout = timeout, .take_turns = false, .in_words = {}})
           : runtime::run_on_engine(*place.engine, training, runtime::Seating::Replay, timeout);
   const double own = ranks.front().losses.front();
-  return OneRankCheck{own, std::abs(loss / own - 1)};
+  return OneRankCheck{own, std::abs(loss() / own - 1)};
 }
 
 /// The timeline of one pipeline, rank = stage, as predictions are drawn.
@@ -208,22 +151,19 @@ int run_on(runtime::Engine* engine, const RunOptions& options) {
   const bool enough = question.layout.devices() <= place.most_at_once;
   const runtime::Mode mode =
       settings.mode.value_or(enough ? runtime::Mode::Parallel : runtime::Mode::Replay);
-  const auto reason =
-      engine == nullptr
-          ? obstacle(question.layout, memory_of_all_ranks(question.layout, prepared.memory),
-                     settings.mode, runtime::this_host())
-          : obstacle_on_devices(question.layout, prepared.memory, mode, place);
-  if (reason) {
+  if (const auto reason = obstacle(question.layout, prepared.memory, mode, place)) {
     std::fprintf(stderr, "meshplan: %s\n", reason->c_str());
     return kAnswerIsNo;
   }
   runtime::MeasureOptions measure;
   measure.timeout = settings.timeout;
+  measure.at_once = place.most_at_once;
   RunReport report{question.layout,
                    planner::simulate_step(prepared.schedule, prepared.costs),
                    prepared.memory,
                    {},
-                   {}};
+                   {},
+                   settings.steps};
   planner::Timeline timeline;
   {
     Progress progress;
@@ -232,10 +172,19 @@ int run_on(runtime::Engine* engine, const RunOptions& options) {
     runtime::Measured result = measured(place, training, prepared.costs, mode, measure);
     report.measured = std::move(result.measurement);
     timeline = std::move(result.timeline);
-    if (!options.no_check && question.layout.devices() > 1) {
+    if (!options.no_check && question.layout.devices() > 1 &&
+        memory_of_all_ranks(question.layout, prepared.memory) <= place.available) {
       progress.show("checking the first loss on one rank");
-      report.check =
-          one_rank_check(question, report.measured.losses.front(), place, settings.timeout);
+      const auto first_loss = [&] {
+        std::vector<double>& losses = report.measured.losses;
+        if (losses.empty()) {
+          runtime::Training one_step = training;
+          one_step.options.steps = 1;
+          losses = runtime::replayed_losses(one_step, settings.timeout);
+        }
+        return losses.front();
+      };
+      report.check = one_rank_check(question, first_loss, place, settings.timeout);
     }
   }
   return answer(options, settings, question, prepared.schedule, report, timeline);
@@ -269,10 +218,11 @@ int run_as(const runtime::Launch& launch, const RunOptions& options) {
     }
     const auto report = [&](runtime::Measurement measured) {
       RunReport out{question.layout, planner::simulate_step(prepared.schedule, prepared.costs),
-                    prepared.memory, std::move(measured), std::nullopt};
+                    prepared.memory, std::move(measured),
+                    std::nullopt,    settings.steps};
       if (!options.no_check) {
-        out.check = one_rank_check(question, out.measured.losses.front(), place_of(engine),
-                                   settings.timeout);
+        const auto loss = [&] { return out.measured.losses.front(); };
+        out.check = one_rank_check(question, loss, place_of(engine), settings.timeout);
       }
       return out;
     };

@@ -61,7 +61,9 @@ runtime::Training training_of(const RunQuestion& question, const planner::Schedu
   runtime::Training training{
       question.problem.model, question.problem.workload, question.layout, schedule, {}};
   training.options.steps = steps;
-  if (!question.problem.framework.dropout) training.model.dropout = 0;
+  if (!question.problem.framework.dropout) {
+    training.model.dropout = training.model.attention_dropout = 0;
+  }
   return training;
 }
 

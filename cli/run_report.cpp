@@ -1,7 +1,9 @@
 #include "cli/run_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -113,6 +115,32 @@ std::vector<CollectiveLine> collectives_of(const planner::Problem& problem,
                           problem.cluster);
 }
 
+/// "3, 7, 11": without repeats.
+std::string listed(std::vector<int> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return fmt::format("{}", fmt::join(numbers, ", "));
+}
+
+/// How the ranks ran.
+std::string mode_text(const runtime::Measurement& m) {
+  if (m.mode != runtime::Mode::Replay) return "all at once, everything measured";
+  constexpr const char* kAssembled = "the timeline is put together, communication is modelled";
+  if (!m.executed) return fmt::format("one after the other; {}", kAssembled);
+  const runtime::Executed& ran = *m.executed;
+  return fmt::format(
+      "ranks {} without each other, {} of {} micro-batches a step; what is like them was not run; "
+      "{}",
+      listed(ran.ranks), ran.microbatches, ran.of_microbatches, kAssembled);
+}
+
+std::string loss_text(const runtime::Measurement& m) {
+  if (m.losses.empty()) return "loss not computed: the ranks ran without each other\n";
+  std::string out = "loss";
+  for (const double loss : m.losses) out += fmt::format(" {:.4f}", loss);
+  return out + (m.executed ? " of one step of all ranks, one after the other\n" : "\n");
+}
+
 std::string check_text(const RunReport& report) {
   if (!report.check) return "";
   return fmt::format("one rank alone: first loss {:.6f}, relative difference {:.1e}\n",
@@ -129,10 +157,7 @@ std::string run_text(const planner::Problem& problem, const RunReport& report) {
   const runtime::Measurement& m = report.measured;
   std::string out = question_text(problem);
   out += fmt::format("ran       {} ranks on {}, {}: {}\n\n", m.ranks, m.device, name(m.mode),
-                     m.mode == runtime::Mode::Replay
-                         ? "one after the other; the timeline is put together, communication is "
-                           "modelled"
-                         : "all at once, everything measured");
+                     mode_text(m));
   if (!m.remark.empty()) {
     out.pop_back();
     out += fmt::format("computed  {}\n\n", m.remark);
@@ -142,9 +167,8 @@ std::string run_text(const planner::Problem& problem, const RunReport& report) {
   if (const std::string lines = collective_table(collectives_of(problem, report)); !lines.empty()) {
     out += lines + "\n";
   }
-  out += memory_table(report) + "\nloss";
-  for (const double loss : m.losses) out += fmt::format(" {:.4f}", loss);
-  return out + "\n" + check_text(report);
+  out += memory_table(report) + "\n";
+  return out + loss_text(m) + check_text(report);
 }
 
 nlohmann::ordered_json run_json(const planner::Problem& problem, const RunReport& report) {
@@ -160,7 +184,7 @@ nlohmann::ordered_json run_json(const planner::Problem& problem, const RunReport
   out["mode"] = name(m.mode);
   out["communication"] = m.mode == runtime::Mode::Replay ? "modelled" : "measured";
   out["ranks"] = m.ranks;
-  out["steps"] = m.losses.size();
+  out["steps"] = report.steps;
   out["warm_up_steps"] = m.warm_up;
   out["predicted"] = {{"step_seconds", report.predicted.step.count()},
                       {"time", time_json(report.predicted.terms)}};
@@ -184,6 +208,11 @@ nlohmann::ordered_json run_json(const planner::Problem& problem, const RunReport
          {"error", static_cast<double>(predicted) / static_cast<double>(measured) - 1}});
   }
   out["loss"] = m.losses;
+  if (m.executed) {
+    out["executed"] = {{"ranks", m.executed->ranks},
+                       {"micro_batches", m.executed->microbatches},
+                       {"of_micro_batches", m.executed->of_microbatches}};
+  }
   if (report.check) {
     out["one_rank"] = {{"loss", report.check->loss},
                        {"relative_difference", report.check->relative_difference}};

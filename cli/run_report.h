@@ -25,6 +25,7 @@ struct RunReport {
   std::vector<planner::StageMemory> predicted_memory;  ///< by stage
   runtime::Measurement measured;
   std::optional<OneRankCheck> check;
+  int steps = 0;  ///< that ran, with those of the warm-up
 
   /// Of the step time: predicted / measured - 1.
   [[nodiscard]] double error() const { return predicted.step / measured.step - 1; }

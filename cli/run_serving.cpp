@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/problem_options.h"
+#include "cli/run_place.h"
 #include "cli/served_report.h"
 #include "cli/terminal.h"
 #include "kernels/cpu/kernels.h"
@@ -18,7 +19,6 @@
 #include "profiles/atomic_file.h"
 #include "profiles/input_error.h"
 #include "profiles/number_format.h"
-#include "runtime/measure/host.h"
 #include "runtime/serve/serve_on_threads.h"
 
 namespace meshplan::cli {
@@ -131,21 +131,6 @@ Bytes memory_of_all_ranks(const planner::Layout& layout,
     sum += std::int64_t{layout.devices() / layout.pp} * held(stage);
   }
   return sum;
-}
-
-/// Where ranks run: cores of the host, or GPUs of an engine.
-struct Place {
-  runtime::Engine* engine = nullptr;  ///< none: the host
-  int most_at_once = 1;
-  Bytes available;  ///< for ranks that share it
-};
-
-Place place_of(runtime::Engine* engine) {
-  if (engine == nullptr) {
-    const runtime::Host host = runtime::this_host();
-    return {nullptr, host.cores, host.available};
-  }
-  return {engine, static_cast<int>(engine->devices().size()), engine->free_memory(0)};
 }
 
 /// Why the plan cannot be served there; none if it can.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <span>
 
+#include "kernels/dropout.h"
 #include "kernels/tensor_view.h"
 
 namespace meshplan::kernels {
@@ -27,7 +28,30 @@ struct AttentionShape {
   bool operator==(const AttentionShape&) const = default;
 };
 
-/// out[i] = sum_j p[i,j] v[j],  p[i,j] = exp(scale * q[i].k[j] - log_sum_exp[i])
+/// Dropout of the probabilities, as Dropout does it (dropout.h):
+///   m[i,j] = keep ? 1 / (1 - probability) : 0
+///   keep   = random_word(key, row(sequence, head, query), j) >= probability * 2^32
+///
+/// Sequence and head are those of the whole batch and the whole model, so that every layout drops
+/// the same pairs; backward draws them again, no mask is stored.
+struct AttentionDropout {
+  float probability = 0.0F;  ///< 0: none; below 1
+  RandomKey key{};
+  std::int64_t first_sequence = 0;  ///< of the batch
+  std::int64_t first_head = 0;      ///< of this rank's query heads
+  std::int64_t model_heads = 0;     ///< query heads of the whole model; read where something drops
+
+  [[nodiscard]] constexpr bool drops() const { return probability > 0.0F; }
+  /// Row of the random matrix: of query head `head` of sequence `sequence`, both counted from the
+  /// first of the operation, and the query at `position`, which is below 2^32.
+  [[nodiscard]] constexpr std::uint64_t row(std::int64_t sequence, std::int64_t head,
+                                            std::int64_t position) const {
+    const std::int64_t whole = (first_sequence + sequence) * model_heads + first_head + head;
+    return static_cast<std::uint64_t>(whole) << 32 | static_cast<std::uint64_t>(position);
+  }
+};
+
+/// out[i] = sum_j m[i,j] p[i,j] v[j],  p[i,j] = exp(scale * q[i].k[j] - log_sum_exp[i])
 /// log_sum_exp[i] = log sum_j exp(scale * q[i].k[j]), over the keys that i sees
 ///
 /// q, out [batch * query_len, heads * head_dim]
@@ -37,17 +61,20 @@ struct AttentionShape {
 /// A query that sees no key yields out 0 and log_sum_exp -infinity.
 ///
 /// Scores exist for a block of queries and keys at a time, never as a [query_len, kv_len] matrix.
-/// No dropout on p.
-/// Tolerance: 2e-5 * (1 + max |v|). Source: Dao et al., arXiv 2205.14135, 2307.08691.
+/// m = 1 without dropout; log_sum_exp knows nothing of it. With dropout query_offset is at least 0.
+/// Tolerance: 2e-5 * (1 + max |v|), over 1 - probability. Source: Dao et al., arXiv 2205.14135,
+/// 2307.08691.
 struct AttentionForward {
   AttentionShape shape;
   ConstTensorView q, k, v;
   TensorView out;
   std::span<float> log_sum_exp;
+  AttentionDropout dropout{};
 };
 
-/// With p rebuilt from log_sum_exp, D[i] = out[i].dout[i], and ds = p * (dout v^T - D):
-///   dv = p^T dout,  dq = scale * ds k,  dk = scale * ds^T q
+/// With p rebuilt from log_sum_exp, m drawn again, D[i] = out[i].dout[i], and
+/// ds = p * (m * dout v^T - D):
+///   dv = (m * p)^T dout,  dq = scale * ds k,  dk = scale * ds^T q
 /// summed over the query heads that share a key head.
 ///
 /// out, dout, dq like q; dk, dv like k. Rows of dk and dv beyond kv_len are not written.
@@ -58,6 +85,7 @@ struct AttentionBackward {
   ConstTensorView q, k, v, out, dout;
   std::span<const float> log_sum_exp;
   TensorView dq, dk, dv;
+  AttentionDropout dropout{};
 };
 
 /// Joins the attention of the same queries over two disjoint sets of keys (ring attention):

@@ -80,6 +80,16 @@ void check_attention(const Check& check, const AttentionShape& s) {
   check.that(s.heads % s.kv_heads == 0, "heads to be a multiple of kv_heads");
 }
 
+void check_dropout(const Check& check, const AttentionShape& s, const AttentionDropout& dropout) {
+  check.that(dropout.probability >= 0.0F && dropout.probability < 1.0F,
+             "a probability of at least 0 and below 1");
+  if (!dropout.drops()) return;
+  check.that(s.query_offset >= 0, "no keys ahead of the first query where probabilities drop");
+  check.that(dropout.first_head >= 0 && dropout.first_head + s.heads <= dropout.model_heads &&
+                 dropout.first_sequence >= 0,
+             "heads and sequences of the whole where probabilities drop");
+}
+
 void check_keys(const Check& check, std::string_view argument, const AttentionShape& s,
                 const ConstTensorView& view) {
   check.storage(argument, view);
@@ -225,6 +235,7 @@ void check_shapes(const AttentionForward& op) {
   check.same_type("q and k", op.q, op.k);
   check.same_type("q and v", op.q, op.v);
   check.size("log_sum_exp", op.log_sum_exp.size(), s.batch * s.heads * s.query_len);
+  check_dropout(check, s, op.dropout);
 }
 
 void check_shapes(const AttentionBackward& op) {
@@ -242,6 +253,7 @@ void check_shapes(const AttentionBackward& op) {
   for (const ConstTensorView& view : {op.k, op.v, ConstTensorView(op.dk), ConstTensorView(op.dv)})
     check.same_type("q, k, v and their gradients", op.q, view);
   check.size("log_sum_exp", op.log_sum_exp.size(), s.batch * s.heads * s.query_len);
+  check_dropout(check, s, op.dropout);
 }
 
 void check_shapes(const AttentionMerge& op) {

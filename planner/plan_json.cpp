@@ -230,7 +230,7 @@ PlanFile read_plan(const JsonNode& document, const profiles::DataFiles& files) {
       margin->refuse("a fraction from 0 to below 1");
     }
   }
-  problem.profile = profiles::load_profile(problem.cluster.device, files);
+  problem.profile = profiles::load_profile(problem.cluster, files);
   out.profile_sha256 = document.at("profile").at("sha256").string();
   return out;
 }

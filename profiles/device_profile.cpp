@@ -1,6 +1,10 @@
 #include "profiles/device_profile.h"
 
+#include <cmath>
+#include <utility>
+
 #include "profiles/borrowed_profile.h"
+#include "profiles/cluster.h"
 #include "profiles/device_profile_json.h"
 #include "profiles/sustained_clock.h"
 
@@ -43,7 +47,31 @@ DeviceProfile processor_roofline(const Device& device) {
   return out;
 }
 
+LogGrid shifted(const LogGrid& grid, double by) {
+  std::vector<double> values = grid.values();
+  for (double& value : values) value += by;
+  return {grid.axes(), std::move(values)};
+}
+
 }  // namespace
+
+DeviceProfile slowed(DeviceProfile profile, const TimeFactors& factors) {
+  if (!profile.gemm.residual.empty()) {
+    profile.gemm.residual = shifted(profile.gemm.residual, std::log(factors.gemm));
+  } else {
+    for (GemmTile& tile : profile.gemm.tiles) tile.efficiency /= factors.gemm;
+    profile.gemm.memory_efficiency /= factors.gemm;
+  }
+  if (!profile.attention.residual.empty()) {
+    profile.attention.residual = shifted(profile.attention.residual, std::log(factors.attention));
+  } else {
+    for (HeadDimEfficiency& dim : profile.attention.head_dims) dim.forward /= factors.attention;
+    profile.attention.memory_efficiency /= factors.attention;
+  }
+  profile.memory_bound.efficiency /= factors.memory_bound;
+  profile.memory_bound.l2_bandwidth /= factors.memory_bound;
+  return profile;
+}
 
 DeviceProfile load_profile(const Device& device, const DataFiles& files) {
   if (const auto node = files.find("profiles/" + device.id)) return read_profile(*node, device);
@@ -60,6 +88,13 @@ DeviceProfile load_profile(const Device& device, const DataFiles& files) {
   out.sustained_clock_factor = clock.factor;
   out.sustained_clock_cause = clock.cause;
   return out;
+}
+
+DeviceProfile load_profile(const Cluster& cluster, const DataFiles& files) {
+  DeviceProfile out = load_profile(cluster.device, files);
+  if (cluster.devices() > 1 || out.alone == TimeFactors{}) return out;
+  const TimeFactors factors = out.alone;
+  return slowed(std::move(out), factors);
 }
 
 }  // namespace meshplan::profiles

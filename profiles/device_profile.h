@@ -78,6 +78,8 @@ struct AttentionConstants {
   /// besides its bytes; with fewer keys in proportion.
   Seconds token{2e-9};
   double overlap = 3;  ///< p, as in GemmConstants, of throughput and the longest tile
+  /// Drawing whether the probability of a pair of query and key drops, in either pass.
+  Seconds dropout_pair{0};
   std::vector<HeadDimEfficiency> head_dims;  ///< ascending
   LogGrid residual;  ///< over batch × heads, query length, heads per kv head, head dimension
   FitRecord record;
@@ -111,6 +113,12 @@ struct MemoryBoundConstants {
   friend bool operator==(const MemoryBoundConstants&, const MemoryBoundConstants&) = default;
 };
 
+/// Times of classes of operations over what a profile says.
+struct TimeFactors {
+  double gemm = 1, attention = 1, memory_bound = 1;
+  friend bool operator==(const TimeFactors&, const TimeFactors&) = default;
+};
+
 /// A table that constants were fitted on.
 struct TableRecord {
   std::string name;    ///< file name without folder
@@ -118,6 +126,8 @@ struct TableRecord {
   int rows = 0;
   friend bool operator==(const TableRecord&, const TableRecord&) = default;
 };
+
+struct Cluster;
 
 struct DeviceProfile {
   Device device;           ///< the facts
@@ -131,14 +141,23 @@ struct DeviceProfile {
   AttentionConstants attention;
   DecodeConstants decode;
   MemoryBoundConstants memory_bound;
+  /// Of a device whose neighbours rest: the rest was measured with all of them busy, and cores
+  /// share memory channels, caches and power.
+  TimeFactors alone;
   /// Tensor-core speed under the power cap after seconds of dense work, over that of the tables
   /// (taken at locked maximum clocks, in bursts).
   double sustained_clock_factor = 0.85;
   std::string sustained_clock_cause;  ///< why, and where the figure was read
 };
 
+/// `profile` with its classes slower by `factors`: residuals or efficiencies of products and
+/// attention, bandwidth of memory-bound work. Launches and the device's facts stay.
+DeviceProfile slowed(DeviceProfile profile, const TimeFactors& factors);
+
 /// The profile of `device`: its fitted file profiles/<id>, or the constants of its nearest kin with
 /// a wider spread, or, of a CPU, a roofline. The provenance says which.
 DeviceProfile load_profile(const Device& device, const DataFiles& files);
+/// That of the cluster's device, which has no busy neighbours where it is the only one.
+DeviceProfile load_profile(const Cluster& cluster, const DataFiles& files);
 
 }  // namespace meshplan::profiles

@@ -166,6 +166,7 @@ Json attention_json(const AttentionConstants& c) {
               {"overlap", c.overlap},
               {"efficiency", std::move(dims)},
               {"record", record_json(c.record)}};
+  if (c.dropout_pair > Seconds{0}) out["dropout_pair_seconds"] = c.dropout_pair.count();
   if (!c.residual.empty()) out["residual"] = grid_json(c.residual, kAttentionAxes);
   return out;
 }
@@ -174,7 +175,8 @@ AttentionConstants read_attention(const JsonNode& node) {
   node.refuse_unknown_keys({"launch_seconds", "block_overhead_seconds", "backward_efficiency",
                             "query_tile", "quantisation", "block_rate", "memory_efficiency",
                             "overlap", "token_seconds", "narrow_token_seconds",
-                            "wide_token_seconds", "efficiency", "record", "residual"});
+                            "wide_token_seconds", "efficiency", "dropout_pair_seconds", "record",
+                            "residual"});
   AttentionConstants c;
   c.launch = read_seconds(node.at("launch_seconds"));
   c.block_overhead = read_seconds(node.at("block_overhead_seconds"));
@@ -187,6 +189,9 @@ AttentionConstants read_attention(const JsonNode& node) {
   const auto token = node.find_value("token_seconds");
   c.token = read_seconds(token ? *token : node.at("wide_token_seconds"));
   c.overlap = read_overlap(node.at("overlap"));
+  if (const auto pair = node.find_value("dropout_pair_seconds")) {
+    c.dropout_pair = read_seconds(*pair);
+  }
   const JsonNode dims = node.at("efficiency");
   for (const JsonNode& e : dims.elements()) {
     e.refuse_unknown_keys({"head_dim", "forward"});
@@ -251,6 +256,16 @@ MemoryBoundConstants read_memory_bound(const JsonNode& node) {
           node.at("l2_bandwidth").positive_number(), read_share(node.at("l2_share"))};
 }
 
+Json factors_json(const TimeFactors& c) {
+  return {{"gemm", c.gemm}, {"attention", c.attention}, {"memory_bound", c.memory_bound}};
+}
+
+TimeFactors read_factors(const JsonNode& node) {
+  node.refuse_unknown_keys({"gemm", "attention", "memory_bound"});
+  return {node.at("gemm").positive_number(), node.at("attention").positive_number(),
+          node.at("memory_bound").positive_number()};
+}
+
 std::vector<TableRecord> read_tables(const JsonNode& node) {
   std::vector<TableRecord> out;
   for (const JsonNode& table : node.elements()) {
@@ -268,7 +283,7 @@ std::string profile_device(const JsonNode& node) { return node.at("device").stri
 DeviceProfile read_profile(const JsonNode& node, const Device& device) {
   node.require_schema("profile");
   node.refuse_unknown_keys({"schema", "device", "provenance", "date", "tables", "gemm", "attention",
-                            "decode", "memory_bound", "sustained_clock"});
+                            "decode", "memory_bound", "alone", "sustained_clock"});
   DeviceProfile out;
   out.device = device;
   out.name = profile_device(node);
@@ -281,6 +296,7 @@ DeviceProfile read_profile(const JsonNode& node, const Device& device) {
   out.attention = read_attention(node.at("attention"));
   out.decode = read_decode(node.at("decode"));
   out.memory_bound = read_memory_bound(node.at("memory_bound"));
+  if (const auto alone = node.find_value("alone")) out.alone = read_factors(*alone);
   const JsonNode clock = node.at("sustained_clock");
   clock.refuse_unknown_keys({"factor", "cause"});
   out.sustained_clock_factor = read_share(clock.at("factor"));
@@ -293,17 +309,20 @@ nlohmann::ordered_json profile_json(const DeviceProfile& profile) {
   for (const TableRecord& table : profile.tables) {
     tables.push_back({{"name", table.name}, {"sha256", table.sha256}, {"rows", table.rows}});
   }
-  return {{"schema", "meshplan.profile/1"},
-          {"device", profile.device.id},
-          {"provenance", profile.provenance},
-          {"date", profile.date},
-          {"tables", std::move(tables)},
-          {"gemm", gemm_json(profile.gemm)},
-          {"attention", attention_json(profile.attention)},
-          {"decode", decode_json(profile.decode)},
-          {"memory_bound", memory_bound_json(profile.memory_bound)},
-          {"sustained_clock",
-           {{"factor", profile.sustained_clock_factor}, {"cause", profile.sustained_clock_cause}}}};
+  Json out = {
+      {"schema", "meshplan.profile/1"},
+      {"device", profile.device.id},
+      {"provenance", profile.provenance},
+      {"date", profile.date},
+      {"tables", std::move(tables)},
+      {"gemm", gemm_json(profile.gemm)},
+      {"attention", attention_json(profile.attention)},
+      {"decode", decode_json(profile.decode)},
+      {"memory_bound", memory_bound_json(profile.memory_bound)},
+      {"sustained_clock",
+       {{"factor", profile.sustained_clock_factor}, {"cause", profile.sustained_clock_cause}}}};
+  if (profile.alone != TimeFactors{}) out["alone"] = factors_json(profile.alone);
+  return out;
 }
 
 }  // namespace meshplan::profiles

@@ -90,7 +90,8 @@ void read_into(Framework& out, const JsonNode& file) {
     states->refuse_unknown_keys({"weight_bytes", "gradient_bytes", "backward_gradient_bytes",
                                  "master_bytes", "moment_bytes", "gathered_bytes",
                                  "reduced_gradient_bytes", "reduction_bytes", "prefetched_units",
-                                 "accumulation_bytes", "step_bytes", "whole_step_bytes"});
+                                 "accumulation_bytes", "step_bytes", "whole_step_bytes",
+                                 "pads_vocabulary"});
     real(*states, "weight_bytes", out.weight_bytes);
     real(*states, "gradient_bytes", out.gradient_bytes);
     real(*states, "backward_gradient_bytes", out.backward_gradient_bytes);
@@ -103,11 +104,13 @@ void read_into(Framework& out, const JsonNode& file) {
     real(*states, "accumulation_bytes", out.accumulation_bytes);
     real(*states, "step_bytes", out.step_bytes);
     real(*states, "whole_step_bytes", out.whole_step_bytes);
+    flag(*states, "pads_vocabulary", out.pads_vocabulary);
   }
   if (const auto saved = file.find("activations")) {
     saved->refuse_unknown_keys({"norm_saved_bytes", "unfused_gate", "recompute_by_recipe",
-                                "side_stream_bytes", "selective_products"});
+                                "side_stream_bytes", "selective_products", "own_executor"});
     real(*saved, "selective_products", out.selective_products);
+    flag(*saved, "own_executor", out.own_executor);
     real(*saved, "side_stream_bytes", out.side_stream_bytes);
     real(*saved, "norm_saved_bytes", out.norm_saved_bytes);
     flag(*saved, "unfused_gate", out.unfused_gate);

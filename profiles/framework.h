@@ -34,10 +34,15 @@ struct Framework {
   double reduction_bytes = 4;         ///< what one gradient moves in the reduction
   double prefetched_units = 1;        ///< layers gathered ahead under ZeRO-3
 
+  bool pads_vocabulary = true;  ///< to a multiple of 128 tp where tp cuts it
+
   // What a micro-batch and a step move besides, bytes per parameter (docs/cost-model.md).
   double accumulation_bytes = 6;  ///< adding a weight gradient to its buffer, beyond writing it
   double step_bytes = 20;         ///< once a step: zeroing, norm, clipping, scaling of gradients
   double whole_step_bytes = 0;    ///< the same, of gradients that ZeRO-1 leaves whole on each rank
+
+  /// Activations and transients as meshplan's own runtime holds them (executor_memory.h).
+  bool own_executor = false;
 
   // The last stage.
   double loss_bytes_per_logit = 6;     ///< peak of logits and loss together

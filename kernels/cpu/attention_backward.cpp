@@ -20,21 +20,37 @@ struct DotRows {
   }
 };
 
-/// scores -> p = exp(score - log_sum_exp); gradients dp -> scale * p * (dp - d); 0 where masked.
+/// scores -> m * p with p = exp(score - log_sum_exp); gradients dp -> scale * p * (m * dp - d); 0
+/// where masked. m = 1 without dropout.
 struct GradientStep {
-  MESHPLAN_INLINE static void run(QueryTile tile, AttentionShape s, std::int64_t first_key,
-                                  std::int64_t keys, float* scores, float* gradients,
-                                  const float* log_sum_exp, const float* d) {
+  MESHPLAN_INLINE static void run(QueryTile tile, AttentionShape s, TileDropout dropout,
+                                  std::int64_t first_key, std::int64_t keys, float* scores,
+                                  float* gradients, const float* log_sum_exp, const float* d) {
     for (std::int64_t r = 0; r < tile.rows; ++r) {
       float* score = scores + r * kKeyTile;
       float* gradient = gradients + r * kKeyTile;
       std::int64_t seen = tile.visible(r, s) - first_key;
       seen = seen < 0 ? 0 : (seen > keys ? keys : seen);
       const float statistic = log_sum_exp[r], correction = d[r];
+      if (dropout.drops) {
+        dropout.for_each_group(
+            r, first_key, seen,
+            [&](std::int64_t begin, std::int64_t end, const std::uint32_t* words)
+                __attribute__((always_inline)) {
 #pragma omp simd
-      for (std::int64_t j = 0; j < seen; ++j) {
-        score[j] = decay(score[j] - statistic);
-        gradient[j] = s.scale * score[j] * (gradient[j] - correction);
+                  for (std::int64_t j = begin; j < end; ++j) {
+                    const float p = decay(score[j] - statistic);
+                    const float m = words[j - begin] >= dropout.threshold ? dropout.factor : 0.0F;
+                    score[j] = m * p;
+                    gradient[j] = s.scale * p * (m * gradient[j] - correction);
+                  }
+                });
+      } else {
+#pragma omp simd
+        for (std::int64_t j = 0; j < seen; ++j) {
+          score[j] = decay(score[j] - statistic);
+          gradient[j] = s.scale * score[j] * (gradient[j] - correction);
+        }
       }
       for (std::int64_t j = seen; j < keys; ++j) score[j] = gradient[j] = 0.0F;
     }
@@ -62,6 +78,7 @@ void backward_tile(const AttentionBackward& op, const QueryTile& tile, FloatMatr
   const AttentionShape& s = op.shape;
   auto& scratch = queue.state().scratch;
   const InstructionSet set = queue.state().instruction_set;
+  const TileDropout dropout(op.dropout, tile);
   const ConstTensorView out = tile_view(op.out, tile, s), dout = tile_view(op.dout, tile, s);
   const FloatMatrix queries = floats(as_floats(tile_view(op.q, tile, s), scratch[kQueries], queue));
   const FloatMatrix output_gradients = floats(as_floats(dout, scratch[kOutputGradients], queue));
@@ -81,7 +98,7 @@ void backward_tile(const AttentionBackward& op, const QueryTile& tile, FloatMatr
           kKeyTile);
     sgemm(queue, tile.rows, count, s.head_dim, 1.0F, output_gradients,
           transposed(rows_from(values, j)), 0.0F, score_gradients, kKeyTile);
-    vectorised<GradientStep>(set, tile, s, j, count, scores, score_gradients,
+    vectorised<GradientStep>(set, tile, s, dropout, j, count, scores, score_gradients,
                              op.log_sum_exp.data() + tile.statistic, static_cast<const float*>(d));
     sgemm(queue, count, s.head_dim, tile.rows, 1.0F, {scores, kKeyTile, true}, output_gradients,
           1.0F, row_of(dv, j), stride_of(dv));

@@ -1,58 +1,11 @@
 #include <cmath>
-#include <limits>
 
-#include "kernels/cpu/attention_tile.h"
-#include "kernels/cpu/math.h"
+#include "kernels/cpu/attention_decode.h"
+#include "kernels/cpu/attention_softmax.h"
 #include "kernels/shape_check.h"
 
 namespace meshplan::kernels::cpu {
 namespace {
-
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-
-/// Takes the keys [first_key, first_key + keys) into the running softmax of every row:
-/// scores become exp(score - max), and outputs of earlier keys are scaled to the new maximum.
-struct SoftmaxStep {
-  MESHPLAN_INLINE static void run(QueryTile tile, AttentionShape s, std::int64_t first_key,
-                                  std::int64_t keys, float* scores, float* outputs, float* max,
-                                  float* sum) {
-    for (std::int64_t r = 0; r < tile.rows; ++r) {
-      float* score = scores + r * kKeyTile;
-      std::int64_t seen = tile.visible(r, s) - first_key;
-      seen = seen < 0 ? 0 : (seen > keys ? keys : seen);
-      float largest = max[r];
-#pragma omp simd reduction(max : largest)
-      for (std::int64_t j = 0; j < seen; ++j) largest = score[j] > largest ? score[j] : largest;
-      float total = 0;
-#pragma omp simd reduction(+ : total)
-      for (std::int64_t j = 0; j < seen; ++j) {
-        score[j] = decay(score[j] - largest);
-        total += score[j];
-      }
-      for (std::int64_t j = seen; j < keys; ++j) score[j] = 0.0F;
-      if (seen == 0) continue;
-      const float shrink = decay(max[r] - largest);
-      float* output = outputs + r * s.head_dim;
-#pragma omp simd
-      for (std::int64_t d = 0; d < s.head_dim; ++d) output[d] *= shrink;
-      sum[r] = sum[r] * shrink + total;
-      max[r] = largest;
-    }
-  }
-};
-
-struct Normalise {
-  template <class T>
-  MESHPLAN_INLINE static void run(Matrix<T> out, const float* outputs, const float* sum) {
-    for (std::int64_t r = 0; r < out.rows; ++r) {
-      const float factor = sum[r] > 0 ? 1.0F / sum[r] : 0.0F;
-      const float* in = outputs + r * out.cols;
-      T* to = out.row(r);
-#pragma omp simd
-      for (std::int64_t d = 0; d < out.cols; ++d) to[d] = rounded<T>(factor * in[d]);
-    }
-  }
-};
 
 struct MergeRow {
   template <class T>
@@ -69,6 +22,7 @@ void forward_tile(const AttentionForward& op, const QueryTile& tile, FloatMatrix
   const AttentionShape& s = op.shape;
   auto& scratch = queue.state().scratch;
   const InstructionSet set = queue.state().instruction_set;
+  const TileDropout dropout(op.dropout, tile);
   const FloatMatrix queries = floats(as_floats(tile_view(op.q, tile, s), scratch[kQueries], queue));
   float* scores = scratch[kScores].floats(kQueryTile * kKeyTile);
   float* outputs = scratch[kOutputs].floats(kQueryTile * s.head_dim);
@@ -83,7 +37,7 @@ void forward_tile(const AttentionForward& op, const QueryTile& tile, FloatMatrix
     const std::int64_t count = std::min(kKeyTile, last - j);
     sgemm(queue, tile.rows, count, s.head_dim, s.scale, queries, transposed(rows_from(keys, j)),
           0.0F, scores, kKeyTile);
-    vectorised<SoftmaxStep>(set, tile, s, j, count, scores, outputs, max, sum);
+    vectorised<SoftmaxStep>(set, tile, s, dropout, j, count, scores, outputs, max, sum);
     sgemm(queue, tile.rows, s.head_dim, count, 1.0F, {scores, kKeyTile}, rows_from(values, j), 1.0F,
           outputs, s.head_dim);
   }
@@ -91,11 +45,9 @@ void forward_tile(const AttentionForward& op, const QueryTile& tile, FloatMatrix
   const TensorView out = tile_view(op.out, tile, s);
   with_type(out.type, [&]<class T>(T) {
     vectorised<Normalise>(set, matrix<T>(out), static_cast<const float*>(outputs),
-                          static_cast<const float*>(sum));
+                          static_cast<const float*>(sum), dropout.factor);
   });
-  for (std::int64_t r = 0; r < tile.rows; ++r)
-    op.log_sum_exp[static_cast<std::size_t>(tile.statistic + r)] =
-        sum[r] > 0 ? max[r] + std::log(sum[r]) : kMinusInfinity;
+  store_log_sum_exp(op, tile, max, sum);
 }
 
 }  // namespace
@@ -104,6 +56,7 @@ void run(const AttentionForward& op, Queue& queue) {
   check_shapes(op);
   const AttentionShape& s = op.shape;
   if (s.query_len == 0) return;
+  if (decodes(s)) return decode_attention(op, queue);
   auto& scratch = queue.state().scratch;
   for (std::int64_t b = 0; b < s.batch; ++b) {
     for (std::int64_t h = 0; h < s.kv_heads; ++h) {

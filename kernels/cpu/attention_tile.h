@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/attention.h"
+#include "kernels/cpu/draw.h"
 #include "kernels/cpu/gemm_library.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/cpu/vector.h"
@@ -32,11 +33,12 @@ enum AttentionSlot : std::size_t {
 /// key head, which then stand at one position.
 struct QueryTile {
   std::int64_t rows = 0;
-  std::int64_t first_row = 0;     ///< of q, out and their gradients
-  std::int64_t first_column = 0;  ///< likewise
-  bool heads_as_rows = false;     ///< row r of the tile is head_dim columns further on
-  std::int64_t statistic = 0;     ///< index of the first row's log_sum_exp; the rest follow
-  std::int64_t position = 0;      ///< of the first row, relative to key 0
+  std::int64_t first_row = 0;           ///< of q, out and their gradients
+  std::int64_t first_column = 0;        ///< likewise
+  bool heads_as_rows = false;           ///< row r of the tile is head_dim columns further on
+  std::int64_t statistic = 0;           ///< index of the first row's log_sum_exp; the rest follow
+  std::int64_t sequence = 0, head = 0;  ///< of the first row, in the operation
+  std::int64_t position = 0;            ///< of the first row, relative to key 0
   std::int64_t position_step = 1;
 
   /// Keys that row `r` sees.
@@ -60,6 +62,8 @@ void for_each_query_tile(const AttentionShape& s, std::int64_t batch, std::int64
                       .first_column = (first_head + h) * s.head_dim,
                       .heads_as_rows = true,
                       .statistic = batch * s.heads + first_head + h,
+                      .sequence = batch,
+                      .head = first_head + h,
                       .position = s.query_offset,
                       .position_step = 0});
     return;
@@ -71,9 +75,43 @@ void for_each_query_tile(const AttentionShape& s, std::int64_t batch, std::int64
                       .first_column = head * s.head_dim,
                       .heads_as_rows = false,
                       .statistic = (batch * s.heads + head) * s.query_len + i,
+                      .sequence = batch,
+                      .head = head,
                       .position = s.query_offset + i,
                       .position_step = 1});
 }
+
+/// Which probabilities of a tile are dropped: its rows of the random matrix.
+struct TileDropout {
+  RandomKey key{};
+  std::uint32_t threshold = 0;
+  float factor = 1.0F;          ///< of what is kept
+  std::uint64_t first_row = 0;  ///< of the random matrix, row 0 of the tile
+  std::uint64_t row_step = 0;
+  bool drops = false;
+
+  TileDropout(const AttentionDropout& dropout, const QueryTile& tile)
+      : key(dropout.key),
+        threshold(dropout_threshold(dropout.probability)),
+        factor(1.0F / (1.0F - dropout.probability)),
+        first_row(dropout.row(tile.sequence, tile.head, tile.position)),
+        row_step(tile.heads_as_rows ? std::uint64_t{1} << 32 : 1),
+        drops(dropout.drops()) {}
+
+  /// visit(columns of a group as [begin, end) of the tile, its 64 words), for the first `columns`
+  /// keys from `first_key` on, which is a multiple of a group.
+  template <class Visit>
+  MESHPLAN_INLINE void for_each_group(std::int64_t r, std::int64_t first_key, std::int64_t columns,
+                                      Visit visit) const {
+    for (std::int64_t begin = 0; begin < columns; begin += kRandomGroup) {
+      alignas(64) std::uint32_t words[kRandomGroup];
+      draw(key, first_row + static_cast<std::uint64_t>(r) * row_step,
+           (first_key + begin) / kRandomGroup, words);
+      visit(begin, begin + kRandomGroup < columns ? begin + kRandomGroup : columns, words);
+    }
+  }
+};
+static_assert(kKeyTile % kRandomGroup == 0);
 
 /// The tile's part of q, out or a gradient of them, as a matrix [rows, head_dim].
 template <class Pointer>

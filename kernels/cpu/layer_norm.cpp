@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/cpu/column_sum.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
 
@@ -57,34 +58,49 @@ struct Backward {
             const float row_mean = means[first + k];
             mean[k] = row_mean;
             rstd[k] = rstds[first + k];
+            Lanes sums_g = {}, sums_gh = {};
             float sum_g = 0, sum_gh = 0;
-#pragma omp simd reduction(+ : sum_g, sum_gh)
-            for (std::int64_t c = 0; c < cols; ++c) {
+            std::int64_t c = 0;
+            for (; c + kLanes <= cols; c += kLanes) {
+              Lanes d, scale, h;
+              load_lanes(gradient + c, d);
+              load_lanes(gamma + c, scale);
+              load_lanes(in + c, h);
+              d *= scale;
+              sums_g += d;
+              sums_gh += d * (h - row_mean);
+            }
+            for (; c < cols; ++c) {
               const float g = load(gradient[c]) * gamma[c];
               sum_g += g;
               sum_gh += g * (load(in[c]) - row_mean);
             }
-            mean_g[k] = share * sum_g;
-            mean_gh[k] = share * rstd[k] * sum_gh;
+            mean_g[k] = share * (sum_g + total(sums_g));
+            mean_gh[k] = share * rstd[k] * (sum_gh + total(sums_gh));
           }
           const T* in = x.row(first);
           const T* gradient = dy.row(first);
           T* out = dx.row(first);
           const std::int64_t in_stride = x.stride, gradient_stride = dy.stride,
                              out_stride = dx.stride;
+          for (std::int64_t begin = 0; begin < cols; begin += kStretch) {
+            const std::int64_t end = begin + kStretch < cols ? begin + kStretch : cols;
+            prefetch_columns(x, first + count, count, begin, end - begin);
+            prefetch_columns(dy, first + count, count, begin, end - begin);
 #pragma omp simd
-          for (std::int64_t c = 0; c < cols; ++c) {
-            float sum_gamma = 0, sum_beta = 0;
-            for (std::int64_t k = 0; k < count; ++k) {
-              const float h = (load(in[k * in_stride + c]) - mean[k]) * rstd[k];
-              const float d = load(gradient[k * gradient_stride + c]);
-              sum_gamma += d * h;
-              sum_beta += d;
-              out[k * out_stride + c] =
-                  rounded<T>(rstd[k] * (d * gamma[c] - mean_g[k] - h * mean_gh[k]));
+            for (std::int64_t c = begin; c < end; ++c) {
+              float sum_gamma = 0, sum_beta = 0;
+              for (std::int64_t k = 0; k < count; ++k) {
+                const float h = (load(in[k * in_stride + c]) - mean[k]) * rstd[k];
+                const float d = load(gradient[k * gradient_stride + c]);
+                sum_gamma += d * h;
+                sum_beta += d;
+                out[k * out_stride + c] =
+                    rounded<T>(rstd[k] * (d * gamma[c] - mean_g[k] - h * mean_gh[k]));
+              }
+              dgamma[c] += sum_gamma;
+              dbeta[c] += sum_beta;
             }
-            dgamma[c] += sum_gamma;
-            dbeta[c] += sum_beta;
           }
         });
   }

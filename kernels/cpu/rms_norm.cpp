@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/cpu/column_sum.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
 
@@ -40,28 +41,40 @@ struct Backward {
           for (std::int64_t k = 0; k < count; ++k) {
             const T* in = x.row(first + k);
             const T* gradient = dy.row(first + k);
+            Lanes sums = {};
             float sum = 0;
-#pragma omp simd reduction(+ : sum)
-            for (std::int64_t c = 0; c < cols; ++c)
-              sum += load(gradient[c]) * gamma[c] * load(in[c]);
+            std::int64_t c = 0;
+            for (; c + kLanes <= cols; c += kLanes) {
+              Lanes d, scale, h;
+              load_lanes(gradient + c, d);
+              load_lanes(gamma + c, scale);
+              load_lanes(in + c, h);
+              sums += d * scale * h;
+            }
+            for (; c < cols; ++c) sum += load(gradient[c]) * gamma[c] * load(in[c]);
             rstd[k] = rstds[first + k];
-            mean_gh[k] = share * rstd[k] * sum;
+            mean_gh[k] = share * rstd[k] * (sum + total(sums));
           }
           const T* in = x.row(first);
           const T* gradient = dy.row(first);
           T* out = dx.row(first);
           const std::int64_t in_stride = x.stride, gradient_stride = dy.stride,
                              out_stride = dx.stride;
+          for (std::int64_t begin = 0; begin < cols; begin += kStretch) {
+            const std::int64_t end = begin + kStretch < cols ? begin + kStretch : cols;
+            prefetch_columns(x, first + count, count, begin, end - begin);
+            prefetch_columns(dy, first + count, count, begin, end - begin);
 #pragma omp simd
-          for (std::int64_t c = 0; c < cols; ++c) {
-            float sum_gamma = 0;
-            for (std::int64_t k = 0; k < count; ++k) {
-              const float h = load(in[k * in_stride + c]) * rstd[k];
-              const float d = load(gradient[k * gradient_stride + c]);
-              sum_gamma += d * h;
-              out[k * out_stride + c] = rounded<T>(rstd[k] * (d * gamma[c] - h * mean_gh[k]));
+            for (std::int64_t c = begin; c < end; ++c) {
+              float sum_gamma = 0;
+              for (std::int64_t k = 0; k < count; ++k) {
+                const float h = load(in[k * in_stride + c]) * rstd[k];
+                const float d = load(gradient[k * gradient_stride + c]);
+                sum_gamma += d * h;
+                out[k * out_stride + c] = rounded<T>(rstd[k] * (d * gamma[c] - h * mean_gh[k]));
+              }
+              dgamma[c] += sum_gamma;
             }
-            dgamma[c] += sum_gamma;
           }
         });
   }

@@ -84,7 +84,10 @@ std::string attention_in_words(const Queue& queue) {
   return out;
 }
 
-AttentionChoice attention_choice(Queue& queue, const AttentionShape& shape, ElementType type) {
+AttentionChoice attention_choice(Queue& queue, const AttentionShape& shape, ElementType type,
+                                 bool dropout) {
+  AttentionDropout drawn;
+  if (dropout) drawn.probability = 0.5F;
   // Contiguous tensors at an address that is never read.
   const auto tensor = [&](std::int64_t rows, std::int64_t heads) {
     const std::int64_t cols = heads * shape.head_dim;
@@ -97,12 +100,14 @@ AttentionChoice attention_choice(Queue& queue, const AttentionShape& shape, Elem
   forward.q = of_queries;
   forward.k = forward.v = of_keys;
   forward.out = of_queries;
+  forward.dropout = drawn;
   AttentionBackward backward;
   backward.shape = shape;
   backward.q = backward.out = backward.dout = of_queries;
   backward.k = backward.v = of_keys;
   backward.dq = of_queries;
   backward.dk = backward.dv = of_keys;
+  backward.dropout = drawn;
   const Choice first = choose(forward, queue), second = choose(backward, queue);
   return {first.kernel, second.kernel, first.why_not_fused, second.why_not_fused};
 }

@@ -23,8 +23,8 @@ bool decodes(const AttentionForward& op) {
   const int width = op.q.type == ElementType::Bf16 ? 8 : 4;
   const std::int64_t lanes = s.head_dim / width;
   const auto aligned = [&](const ConstTensorView& view) { return chunks_aligned(view, width); };
-  return s.query_len >= 1 && s.query_len <= 8 && s.query_len * (s.heads / s.kv_heads) <= 64 &&
-         s.head_dim % width == 0 && lanes <= 32 &&
+  return !op.dropout.drops() && s.query_len >= 1 && s.query_len <= 8 &&
+         s.query_len * (s.heads / s.kv_heads) <= 64 && s.head_dim % width == 0 && lanes <= 32 &&
          std::has_single_bit(static_cast<std::uint64_t>(lanes)) && aligned(op.q) && aligned(op.k) &&
          aligned(op.v);
 }

@@ -7,8 +7,8 @@ namespace meshplan::kernels::cuda {
 /// Attention of few queries over many keys, as in decoding: keys and values are read once, in parts
 /// that blocks take on side by side, and the parts are joined by their log-sum-exp.
 ///
-/// Whether it does this one: at most 8 queries a sequence and 64 a key head, heads of a power of
-/// two of vectors up to 32, vectors that lie on 16 bytes.
+/// Whether it does this one: no dropout, at most 8 queries a sequence and 64 a key head, heads of a
+/// power of two of vectors up to 32, vectors that lie on 16 bytes.
 bool decodes(const AttentionForward& op);
 
 void decode_attention(const AttentionForward& op, Queue& queue);

@@ -112,9 +112,10 @@ class Builder {
   std::int64_t next_ = kFirstOther;
 };
 
-std::string why_no_graph(const AttentionShape& s, ElementType type,
+std::string why_no_graph(const AttentionShape& s, const AttentionDropout& dropout, ElementType type,
                          std::initializer_list<ConstTensorView> tensors) {
   if (type != ElementType::Bf16) return "fp32: cuDNN's flash attention takes 16-bit types";
+  if (dropout.drops()) return "dropout of probabilities: cuDNN would draw other numbers than we do";
   if (s.head_dim % 8 != 0) return "head_dim " + std::to_string(s.head_dim) + " is no multiple of 8";
   if (s.causal && s.query_offset != 0)
     return "causal queries at an offset of " + std::to_string(s.query_offset);
@@ -159,11 +160,11 @@ AttentionLayout layout_of(const AttentionBackward& op) {
 }
 
 std::string why_no_graph(const AttentionForward& op) {
-  return why_no_graph(op.shape, op.q.type, {op.q, op.k, op.v, op.out});
+  return why_no_graph(op.shape, op.dropout, op.q.type, {op.q, op.k, op.v, op.out});
 }
 
 std::string why_no_graph(const AttentionBackward& op) {
-  return why_no_graph(op.shape, op.q.type,
+  return why_no_graph(op.shape, op.dropout, op.q.type,
                       {op.q, op.k, op.v, op.out, op.dout, op.dq, op.dk, op.dv});
 }
 

@@ -13,6 +13,7 @@ struct RowOfBlock {
   Divider queries;
 
   struct Query {
+    std::int64_t head, position;
     std::int64_t visible;    ///< keys 0 .. visible - 1
     std::int64_t statistic;  ///< index in log_sum_exp
     std::int64_t row;        ///< in out
@@ -27,8 +28,12 @@ struct RowOfBlock {
         (block.first_key_head + head_of_block) * (s.heads / s.kv_heads) + block.member;
     std::int64_t visible = s.causal ? s.query_offset + i + 1 : block.keys;
     visible = visible < 0 ? 0 : visible > block.keys ? block.keys : visible;
-    return {visible, (block.sequence * s.heads + head) * s.query_len + i,
-            block.sequence * s.query_len + i, head * s.head_dim};
+    return {head,
+            s.query_offset + i,
+            visible,
+            (block.sequence * s.heads + head) * s.query_len + i,
+            block.sequence * s.query_len + i,
+            head * s.head_dim};
   }
 };
 
@@ -38,9 +43,30 @@ MESHPLAN_DEVICE int seen(const Place& place, std::int64_t visible) {
   return count < 0 ? 0 : count < place.end ? static_cast<int>(count) : place.end;
 }
 
+/// m of the contract for one row. A thread has neighbouring columns, whose words come from calls of
+/// threefry of their own: one word in four of those drawn is used.
+struct Kept {
+  AttentionDropout dropout;
+  std::uint32_t threshold;
+  float factor;
+
+  explicit Kept(const AttentionDropout& d)
+      : dropout(d),
+        threshold(dropout_threshold(d.probability)),
+        factor(1.0F / (1.0F - d.probability)) {}
+
+  MESHPLAN_DEVICE float operator()(const RowOfBlock& rows, const RowOfBlock::Query& query,
+                                   std::int64_t key) const {
+    if (!dropout.drops()) return 1.0F;
+    const std::uint64_t row = dropout.row(rows.block.sequence, query.head, query.position);
+    return random_word(dropout.key, row, key) >= threshold ? factor : 0.0F;
+  }
+};
+
 struct Softmax {
   RowShape shape;
   RowOfBlock rows;
+  Kept kept;
   Input scores;
   Output p;
   float* log_sum_exp;
@@ -89,7 +115,9 @@ struct Softmax {
             unpack<kWidth>(s.words[j], scores.type, values);
 #pragma unroll
             for (int i = 0; i < kWidth; ++i)
-              values[i] = i < end ? exponential(values[i] - max) * share : 0.0F;
+              values[i] = i < end ? exponential(values[i] - max) * share *
+                                        kept(rows, query, place.column + i)
+                                  : 0.0F;
             store<kWidth>(p, place, shape.aligned, values);
           }
         }
@@ -118,6 +146,7 @@ struct Softmax {
 struct ScoreGradient {
   RowShape shape;
   RowOfBlock rows;
+  Kept kept;
   Input scores, dp, out, dout;
   const float* log_sum_exp;
   Output p, ds;
@@ -154,8 +183,10 @@ struct ScoreGradient {
             unpack<kWidth>(of_dp[j], dp.type, gradient);
 #pragma unroll
             for (int i = 0; i < kWidth; ++i) {
-              probability[i] = i < end ? exponential(probability[i] - of_row) : 0.0F;
-              gradient[i] = i < end ? probability[i] * (gradient[i] - correction) : 0.0F;
+              const float e = i < end ? exponential(probability[i] - of_row) : 0.0F;
+              const float m = i < end ? kept(rows, query, place.column + i) : 0.0F;
+              probability[i] = m * e;
+              gradient[i] = i < end ? e * (m * gradient[i] - correction) : 0.0F;
             }
             store<kWidth>(p, place, shape.aligned, probability);
             store<kWidth>(ds, place, shape.aligned, gradient);
@@ -176,24 +207,27 @@ void issue_block(Queue& queue, const Kernel& kernel) {
 
 }  // namespace
 
-void softmax(const ScoreBlock& block, const ConstTensorView& scores, const TensorView& p,
-             float* log_sum_exp, Queue& queue) {
+void softmax(const ScoreBlock& block, const AttentionDropout& dropout,
+             const ConstTensorView& scores, const TensorView& p, float* log_sum_exp, Queue& queue) {
   if (block.rows() == 0) return;
   issue_block(queue, Softmax{RowShape(block.rows(), chunks_of(1, block.keys, {scores, p})),
                              {block, Divider(block.queries)},
+                             Kept(dropout),
                              scores,
                              p,
                              log_sum_exp});
 }
 
-void score_gradient(const ScoreBlock& block, const ConstTensorView& scores,
-                    const ConstTensorView& dp, const ConstTensorView& out,
-                    const ConstTensorView& dout, const float* log_sum_exp, const TensorView& p,
-                    const TensorView& ds, Queue& queue) {
+void score_gradient(const ScoreBlock& block, const AttentionDropout& dropout,
+                    const ConstTensorView& scores, const ConstTensorView& dp,
+                    const ConstTensorView& out, const ConstTensorView& dout,
+                    const float* log_sum_exp, const TensorView& p, const TensorView& ds,
+                    Queue& queue) {
   if (block.rows() == 0) return;
   issue_block(queue,
               ScoreGradient{RowShape(block.rows(), chunks_of(1, block.keys, {scores, dp, p, ds})),
                             {block, Divider(block.queries)},
+                            Kept(dropout),
                             scores,
                             dp,
                             out,

@@ -20,21 +20,23 @@ struct ScoreBlock {
   [[nodiscard]] std::int64_t rows() const { return key_heads * queries; }
 };
 
-/// p = softmax of scores over the keys that a query sees, 0 for the others, and log_sum_exp.
+/// p = m * softmax of scores over the keys that a query sees, 0 for the others, and log_sum_exp;
+/// m is what `dropout` leaves.
 ///
 /// scores [rows, keys] F32; p [rows, keys], may be the same memory if it is F32
 /// log_sum_exp: of the whole attention
-void softmax(const ScoreBlock& block, const ConstTensorView& scores, const TensorView& p,
-             float* log_sum_exp, Queue& queue);
+void softmax(const ScoreBlock& block, const AttentionDropout& dropout,
+             const ConstTensorView& scores, const TensorView& p, float* log_sum_exp, Queue& queue);
 
-/// p = exp(scores - log_sum_exp) and ds = p * (dp - out . dout) over the keys that a query sees, 0
-/// for the others.
+/// With e = exp(scores - log_sum_exp), p = m * e and ds = e * (m * dp - out . dout) over the keys
+/// that a query sees, 0 for the others.
 ///
 /// scores, dp [rows, keys] F32; p, ds [rows, keys] of one type, may be the memory of scores and dp
 /// if they are F32; out, dout, log_sum_exp: of the whole attention
-void score_gradient(const ScoreBlock& block, const ConstTensorView& scores,
-                    const ConstTensorView& dp, const ConstTensorView& out,
-                    const ConstTensorView& dout, const float* log_sum_exp, const TensorView& p,
-                    const TensorView& ds, Queue& queue);
+void score_gradient(const ScoreBlock& block, const AttentionDropout& dropout,
+                    const ConstTensorView& scores, const ConstTensorView& dp,
+                    const ConstTensorView& out, const ConstTensorView& dout,
+                    const float* log_sum_exp, const TensorView& p, const TensorView& ds,
+                    Queue& queue);
 
 }  // namespace meshplan::kernels::cuda

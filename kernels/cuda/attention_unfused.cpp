@@ -131,7 +131,8 @@ void unfused_attention(const AttentionForward& op, Queue& queue) {
                   .b_stride = s.head_dim,
                   .c_stride = score_stride},
                  queue);
-      softmax(block, all_rows(scores, block), all_rows(p, block), op.log_sum_exp.data(), queue);
+      softmax(block, op.dropout, all_rows(scores, block), all_rows(p, block), op.log_sum_exp.data(),
+              queue);
       if (block.keys == 0) return clear_queries(op.out, block, queue);
       multiply({.a = p,
                 .b = of_keys(op.v, block),
@@ -193,8 +194,9 @@ void unfused_attention(const AttentionBackward& op, Queue& queue) {
       to_scores.c = dp;
       to_scores.alpha = 1.0F;
       multiply(to_scores, queue);
-      score_gradient(block, all_rows(scores, block), all_rows(dp, block), op.out, op.dout,
-                     op.log_sum_exp.data(), all_rows(p, block), all_rows(ds, block), queue);
+      score_gradient(block, op.dropout, all_rows(scores, block), all_rows(dp, block), op.out,
+                     op.dout, op.log_sum_exp.data(), all_rows(p, block), all_rows(ds, block),
+                     queue);
       // dq = scale ds k
       multiply({.a = ds,
                 .b = of_keys(op.k, block),

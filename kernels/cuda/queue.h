@@ -68,15 +68,17 @@ class Queue {
   std::unique_ptr<State> state_;
 };
 
-/// The kernels that an attention of this shape and storage gets on this queue, and why not the
-/// fused one: "" where it is fused, else "libcudnn.so.9: cannot open shared object file", "head_dim
-/// 43 is no multiple of 8", ... The first call for a shape builds its graphs.
+/// The kernels that an attention of this shape and storage, with or without dropout, gets on this
+/// queue, and why not the fused one: "" where it is fused, else "libcudnn.so.9: cannot open shared
+/// object file", "head_dim 43 is no multiple of 8", ... The first call for a shape builds its
+/// graphs.
 struct AttentionChoice {
   AttentionKernel forward = AttentionKernel::Unfused;
   AttentionKernel backward = AttentionKernel::Unfused;
   std::string why_not_fused_forward, why_not_fused_backward;
 };
-AttentionChoice attention_choice(Queue& queue, const AttentionShape& shape, ElementType type);
+AttentionChoice attention_choice(Queue& queue, const AttentionShape& shape, ElementType type,
+                                 bool dropout = false);
 
 /// How the attention of the queue was computed last, as "attention forward fused, backward unfused
 /// (cuDNN has no engine for it)"; "" before there was any.

@@ -13,6 +13,7 @@ namespace {
 
 /// One query of one head: where its rows and columns lie, and the keys it sees.
 struct Query {
+  std::int64_t sequence = 0, head = 0, position = 0;
   std::int64_t row = 0;         ///< in q, out, dq
   std::int64_t column = 0;      ///< first of the head in q, out, dq
   std::int64_t key_row = 0;     ///< row of key 0 in k, v, dk, dv
@@ -26,7 +27,10 @@ void for_each_query(const AttentionShape& s, std::int64_t kv_rows, Visit visit) 
   for (std::int64_t b = 0; b < s.batch; ++b)
     for (std::int64_t h = 0; h < s.heads; ++h)
       for (std::int64_t i = 0; i < s.query_len; ++i)
-        visit(Query{.row = b * s.query_len + i,
+        visit(Query{.sequence = b,
+                    .head = h,
+                    .position = s.query_offset + i,
+                    .row = b * s.query_len + i,
                     .column = h * s.head_dim,
                     .key_row = b * (kv_rows / s.batch),
                     .key_column = h / (s.heads / s.kv_heads) * s.head_dim,
@@ -34,6 +38,14 @@ void for_each_query(const AttentionShape& s, std::int64_t kv_rows, Visit visit) 
                                    ? std::clamp<std::int64_t>(s.query_offset + i + 1, 0, s.kv_len)
                                    : s.kv_len,
                     .statistic = static_cast<std::size_t>((b * s.heads + h) * s.query_len + i)});
+}
+
+/// What dropout multiplies the probability of key `j` by.
+double kept(const AttentionDropout& dropout, const Query& query, std::int64_t j) {
+  if (!dropout.drops()) return 1;
+  const std::uint64_t row = dropout.row(query.sequence, query.head, query.position);
+  const bool keep = random_word(dropout.key, row, j) >= dropout_threshold(dropout.probability);
+  return keep ? 1 / (1 - static_cast<double>(dropout.probability)) : 0;
 }
 
 /// sum_d a[a_row, a_column + d] * b[b_row, b_column + d]
@@ -64,11 +76,15 @@ void run(const AttentionForward& op, Queue&) {
     for (const double x : score) sum += std::exp(x - max);
     const double log_sum_exp = query.visible == 0 ? max : max + std::log(sum);
     op.log_sum_exp[query.statistic] = static_cast<float>(log_sum_exp);
+    for (std::int64_t j = 0; j < query.visible; ++j) {
+      double& p = score[static_cast<std::size_t>(j)];
+      p = kept(op.dropout, query, j) * std::exp(p - log_sum_exp);
+    }
     for (std::int64_t d = 0; d < s.head_dim; ++d) {
       double value = 0;
       for (std::int64_t j = 0; j < query.visible; ++j)
-        value += std::exp(score[static_cast<std::size_t>(j)] - log_sum_exp) *
-                 at(op.v, query.key_row + j, query.key_column + d);
+        value +=
+            score[static_cast<std::size_t>(j)] * at(op.v, query.key_row + j, query.key_column + d);
       store(op.out, query.row, query.column + d, value);
     }
   });
@@ -95,12 +111,13 @@ void run(const AttentionBackward& op, Queue&) {
       const double score =
           scale * dot(op.q, query.row, query.column, op.k, row, query.key_column, s.head_dim);
       const double p = std::exp(score - log_sum_exp);
+      const double m = kept(op.dropout, query, j);
       const double dp =
-          dot(op.dout, query.row, query.column, op.v, row, query.key_column, s.head_dim);
+          m * dot(op.dout, query.row, query.column, op.v, row, query.key_column, s.head_dim);
       const double ds = p * (dp - correction);
       for (std::int64_t d = 0; d < s.head_dim; ++d) {
         const std::int64_t column = query.key_column + d;
-        dv[index(row, column)] += p * at(op.dout, query.row, query.column + d);
+        dv[index(row, column)] += m * p * at(op.dout, query.row, query.column + d);
         dk[index(row, column)] += scale * ds * at(op.q, query.row, query.column + d);
         dq[static_cast<std::size_t>(d)] += scale * ds * at(op.k, row, column);
       }

@@ -26,7 +26,7 @@ class Reader {
     Problem& problem = out.problem;
     problem.model = load_model(resolved(node.at("model").string()), files_);
     problem.cluster = profiles::load_cluster(resolved(node.at("cluster").string()), files_);
-    problem.profile = profiles::load_profile(problem.cluster.device, files_);
+    problem.profile = profiles::load_profile(problem.cluster, files_);
     problem.workload = workload(node.at("workload"));
     const auto framework = node.find_value("framework");
     problem.framework = profiles::load_framework(framework ? framework->string() : "", files_,

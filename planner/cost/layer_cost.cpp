@@ -79,6 +79,7 @@ class ComputePricer {
         type_(context.workload.data_type),
         framework_(context.framework),
         attention_type_(profiles::bits(type_) < 16 ? profiles::DataType::Bf16 : type_),
+        drops_probabilities_(context.framework.dropout && context.model.attention_dropout > 0),
         split_(layer_split(layout)),
         sequences_(layout.mbs),
         seq_(context.workload.seq_len),
@@ -173,6 +174,7 @@ class ComputePricer {
         out.time = op.window_share * out.time + (1 - op.window_share) * of_shape(shape, which).time;
       }
       out.time *= share * framework_.attention_slowdown;
+      if (drops_probabilities_) out.time += share * attention_dropout_time(shape, profile_);
       return out;
     };
     const Estimate forward = pass(AttentionPass::Forward);
@@ -234,6 +236,7 @@ class ComputePricer {
   const profiles::DataType type_;
   const profiles::Framework& framework_;
   const profiles::DataType attention_type_;  ///< stays at 16 bits under fp8 and fp4
+  const bool drops_probabilities_;
   const LayerSplit split_;
   const std::int64_t sequences_, seq_, query_, tokens_;
   Clock forward_, input_grad_, weight_grad_;

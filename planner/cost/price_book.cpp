@@ -62,7 +62,9 @@ PriceBook::PriceBook(const Problem& problem)
 const ModelGraphs& PriceBook::graphs(int tp) {
   const auto [at, fresh] = graphs_.try_emplace(tp);
   if (fresh) {
-    Transformer model = with_padded_vocabulary(problem_.model, tp);
+    Transformer model = problem_.framework.pads_vocabulary
+                            ? with_padded_vocabulary(problem_.model, tp)
+                            : problem_.model;
     if (!problem_.framework.dropout) model.dropout = model.attention_dropout = 0;
     at->second = std::make_shared<const ModelGraphs>(
         model_graphs(model, problem_.uses_flash_attention(), problem_.workload.data_type));
@@ -107,7 +109,10 @@ const PriceBook::BlockComputes& PriceBook::computes(const Layout& layout) {
 
 const RankParameters& PriceBook::parameters(const Layout& layout) {
   const auto [at, fresh] = parameters_.try_emplace(degrees_key(layout).value());
-  if (fresh) at->second = rank_parameters(problem_.model, layer_split(layout));
+  if (fresh) {
+    at->second =
+        rank_parameters(problem_.model, layer_split(layout), problem_.framework.pads_vocabulary);
+  }
   return at->second;
 }
 

@@ -8,7 +8,6 @@
 namespace meshplan::planner {
 namespace {
 
-using profiles::LogGrid;
 using profiles::Seconds;
 using Vector = std::array<double, kOpClasses>;
 using Matrix = std::array<Vector, kOpClasses>;
@@ -30,12 +29,6 @@ Vector solved(Matrix a, Vector b) {
     b[row] /= a[row][row];
   }
   return b;
-}
-
-LogGrid shifted(const LogGrid& grid, double by) {
-  std::vector<double> values = grid.values();
-  for (double& value : values) value += by;
-  return {grid.axes(), std::move(values)};
 }
 
 }  // namespace
@@ -93,23 +86,8 @@ RefitFactors refit(std::span<const RefitRow> rows) {
 }
 
 profiles::DeviceProfile with_factors(profiles::DeviceProfile profile, const RefitFactors& factors) {
-  if (!profile.gemm.residual.empty()) {
-    profile.gemm.residual = shifted(profile.gemm.residual, std::log(factors[OpClass::Gemm]));
-  } else {
-    for (profiles::GemmTile& tile : profile.gemm.tiles) tile.efficiency /= factors[OpClass::Gemm];
-    profile.gemm.memory_efficiency /= factors[OpClass::Gemm];
-  }
-  if (!profile.attention.residual.empty()) {
-    profile.attention.residual =
-        shifted(profile.attention.residual, std::log(factors[OpClass::Attention]));
-  } else {
-    for (profiles::HeadDimEfficiency& dim : profile.attention.head_dims) {
-      dim.forward /= factors[OpClass::Attention];
-    }
-    profile.attention.memory_efficiency /= factors[OpClass::Attention];
-  }
-  profile.memory_bound.efficiency /= factors[OpClass::MemoryBound];
-  profile.memory_bound.l2_bandwidth /= factors[OpClass::MemoryBound];
+  profile = slowed(std::move(profile), {factors[OpClass::Gemm], factors[OpClass::Attention],
+                                        factors[OpClass::MemoryBound]});
   for (Seconds* launch : {&profile.memory_bound.launch, &profile.gemm.launch,
                           &profile.gemm.vector_launch, &profile.attention.launch}) {
     *launch *= factors[OpClass::Overhead];

@@ -37,9 +37,11 @@ int sparse_layers(const Transformer& model, int first, int count) {
   return out;
 }
 
-RankParameters rank_parameters(const Transformer& model, const LayerSplit& split) {
+RankParameters rank_parameters(const Transformer& model, const LayerSplit& split,
+                               bool pads_vocabulary) {
   const ModelGraphs graphs =
-      model_graphs(with_padded_vocabulary(model, split.tp), true, profiles::DataType::Bf16);
+      model_graphs(pads_vocabulary ? with_padded_vocabulary(model, split.tp) : model, true,
+                   profiles::DataType::Bf16);
   return {sum(graphs.dense_layer, split),
           sum(graphs.sparse_layer, split),
           sum(graphs.embedding, split),

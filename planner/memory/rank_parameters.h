@@ -20,8 +20,7 @@ struct ParameterCount {
   }
 };
 
-/// Per building block, after tp and ep. Vocabularies are padded to a multiple of 128 tp, as every
-/// vocabulary-parallel implementation does.
+/// Per building block, after tp and ep.
 struct RankParameters {
   ParameterCount dense_layer, sparse_layer;
   ParameterCount embedding;
@@ -32,7 +31,9 @@ struct RankParameters {
   [[nodiscard]] ParameterCount layers(const Transformer& model, int first, int count) const;
 };
 
-RankParameters rank_parameters(const Transformer& model, const LayerSplit& split);
+/// `pads_vocabulary`: to a multiple of 128 tp, as most vocabulary-parallel implementations do.
+RankParameters rank_parameters(const Transformer& model, const LayerSplit& split,
+                               bool pads_vocabulary = true);
 
 /// The cuts of one layer that `layout` makes.
 LayerSplit layer_split(const Layout& layout);

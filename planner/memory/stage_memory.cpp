@@ -6,6 +6,7 @@
 
 #include "planner/layout/legality.h"
 #include "planner/layout/stage_split.h"
+#include "planner/memory/executor_memory.h"
 #include "planner/memory/model_states.h"
 #include "planner/model/model_graphs.h"
 #include "planner/model/saved_activations.h"
@@ -122,7 +123,7 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
   // The head's graph keeps the norm's and the head's inputs; its logits are counted above.
   const std::int64_t stream = tokens * model.hidden * element;
   const std::int64_t sequence_share = layout.sp ? layout.tp : 1;
-  out.head_input = {2 * stream / sequence_share};
+  out.head_input = out.head_input_gpipe = {2 * stream / sequence_share};
   out.boundary = {stream / layout.tp};
   // Backward holds the gathered input and its gradient, and flash attention an fp32 gradient of Q.
   const std::int64_t attention_width = std::int64_t{model.heads} * model.head_dim;
@@ -133,6 +134,7 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
     out.side_stream =
         rounded(static_cast<double>(tokens * model.hidden) * framework.side_stream_bytes);
   }
+  if (framework.own_executor) as_our_executor(out, model, layout, workload);
   return out;
 }
 
@@ -173,8 +175,10 @@ void stage_loads(const Transformer& model, const Layout& layout, const Workload&
     if (chunk == chunks - 1) {
       mine = mine + parameters.head;
       if (tied_copy) mine = mine + parameters.tied_head;
-      kept_here += activations.head_input;
-      until_w_here += activations.head_input;
+      const bool gpipe = layout.schedule == ScheduleKind::GPipe;
+      const Bytes head = gpipe ? activations.head_input_gpipe : activations.head_input;
+      kept_here += head;
+      until_w_here += head;
     }
     first += count;
   }
@@ -217,6 +221,11 @@ void stage_memory(const Problem& problem, const Layout& layout, const std::vecto
     }
     if (stage == 0 && framework.embedding_gradient_transient) at_loss += vocabulary_gradient;
     Bytes in_backward = activations.rebuilt + activations.transient;
+    if (s == last && framework.own_executor) {
+      // The head has run backward by then, and what it kept is gone.
+      in_backward -= layout.schedule == ScheduleKind::GPipe ? activations.head_input_gpipe
+                                                            : activations.head_input;
+    }
     if (layout.zero >= 2) {
       // Gathered layers in use and fetched ahead, and one layer's unsharded gradient.
       const auto largest =
@@ -228,7 +237,8 @@ void stage_memory(const Problem& problem, const Layout& layout, const std::vecto
       }
       in_backward += rounded(largest * framework.reduced_gradient_bytes);
     }
-    if (layout.pp > 1) memory.buffers += 2 * activations.boundary;
+    // Our executor receives into tensors that are counted already.
+    if (layout.pp > 1 && !framework.own_executor) memory.buffers += 2 * activations.boundary;
     if (at_loss > in_backward) {
       memory.loss = at_loss;
     } else {

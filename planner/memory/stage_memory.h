@@ -47,9 +47,10 @@ struct ActivationBytes {
   profiles::Bytes side_stream;  ///< gathered tensors freed late, with a full launch queue
   profiles::Bytes embedding;    ///< token ids, dropout mask
   profiles::Bytes head_input;   ///< final norm and head inputs
-  profiles::Bytes logits;       ///< at the framework's bytes per logit
-  profiles::Bytes boundary;     ///< one transfer between stages
-  LayerPace pace;               ///< of a dense layer; left to who prices (price_book.h)
+  profiles::Bytes head_input_gpipe;  ///< the same under GPipe
+  profiles::Bytes logits;            ///< at the framework's bytes per logit
+  profiles::Bytes boundary;          ///< one transfer between stages
+  LayerPace pace;                    ///< of a dense layer; left to who prices (price_book.h)
 };
 ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& graphs,
                                  const Layout& layout, const Workload& workload,

@@ -30,13 +30,9 @@ std::vector<double> summed_over_ranks(const std::vector<double>& losses, Device&
   return all;
 }
 
-}  // namespace
-
-RankResult run_rank(const Training& training, Device& device) {
-  refuse_unsupported(training);
+RankResult run_in_groups(const Training& training, Device& device, Groups groups) {
   Communicator& world = device.world();
   CollectiveLog collectives(device);
-  Groups groups = make_groups(training.layout, training.model.kv_heads, world);
   if (device.asynchronous()) {
     groups.tp = collectives.watched(std::move(groups.tp), planner::Axis::Tp);
     groups.dp = collectives.watched(std::move(groups.dp), planner::Axis::Dp);
@@ -69,6 +65,20 @@ RankResult run_rank(const Training& training, Device& device) {
   result.peak = device.memory().peak();
   result.term_peaks = device.memory().term_peaks();
   return result;
+}
+
+}  // namespace
+
+RankResult run_rank(const Training& training, Device& device) {
+  refuse_unsupported(training);
+  return run_in_groups(training, device,
+                       make_groups(training.layout, training.model.kv_heads, device.world()));
+}
+
+RankResult run_lone_rank(const Training& training, Device& device) {
+  refuse_unsupported(training);
+  return run_in_groups(training, device,
+                       make_lone_groups(training.layout, training.model.kv_heads, device.world()));
 }
 
 DescribePlace instruction_in_words(const Training& training) {

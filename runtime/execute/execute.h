@@ -52,6 +52,10 @@ struct RankResult {
 /// RankFailure when another rank fails.
 RankResult run_rank(const Training& training, Device& device);
 
+/// As the rank that `device.world()` seats, a Lone one, without the others: spans and memory are
+/// those of the rank, losses and gradients mean nothing.
+RankResult run_lone_rank(const Training& training, Device& device);
+
 /// Says what an instruction is, for the message of a failure: "step 2, instruction 14: forward of
 /// chunk 1, micro-batch 3".
 DescribePlace instruction_in_words(const Training& training);

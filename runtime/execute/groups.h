@@ -32,4 +32,8 @@ struct Groups {
 
 Groups make_groups(const planner::Layout& layout, int kv_heads, Communicator& world);
 
+/// The same groups for rank `world.rank()` without the other ranks (lone.h); `world` must outlive
+/// them.
+Groups make_lone_groups(const planner::Layout& layout, int kv_heads, Communicator& world);
+
 }  // namespace meshplan::runtime

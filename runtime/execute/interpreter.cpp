@@ -110,6 +110,7 @@ void Interpreter::forward(int chunk, int microbatch) {
   use_parameters(chunk, static_cast<int>(layers.size()));
   if (chunk == context_.layout().chunks() - 1) {
     losses_.push_back(head_forward(context_, state_.head, x, microbatch, flight.head));
+    if (!context_.device.asynchronous()) collect_losses();  // no wait, and the memory is free
     // GPipe comes back when all micro-batches have passed: logits of all of them would have to
     // wait. The gradient of the head's input is smaller by vocabulary over width.
     if (context_.layout().schedule == planner::ScheduleKind::GPipe) {

@@ -10,15 +10,27 @@ namespace {
 using kernels::columns;
 using kernels::TensorView;
 
-/// Dropouts of one step, numbered: 0 the embedding, then two a layer.
-int attention_place(int layer) { return 1 + 2 * layer; }
-int mlp_place(int layer) { return 2 + 2 * layer; }
+/// Dropouts of one step, numbered: 0 the embedding, then three a layer.
+int probabilities_place(int layer) { return 1 + 3 * layer; }
+int attention_place(int layer) { return 2 + 3 * layer; }
+int mlp_place(int layer) { return 3 + 3 * layer; }
 
 kernels::AttentionShape attention_shape(const RankContext& context) {
   kernels::AttentionShape shape = attention_heads(context);
   shape.batch = context.layout().mbs;
   shape.query_len = shape.kv_len = context.seq_len();
   return shape;
+}
+
+kernels::AttentionDropout attention_dropout(const RankContext& context, int layer, int microbatch) {
+  kernels::AttentionDropout dropout;
+  dropout.probability = static_cast<float>(context.model().attention_dropout);
+  dropout.key = dropout_key(context, probabilities_place(layer));
+  dropout.first_sequence = context.first_row(microbatch) / context.seq_len();
+  dropout.first_head =
+      head_share(context.model(), context.layout().tp, context.groups.here.tp).first_head;
+  dropout.model_heads = context.model().heads;
+  return dropout;
 }
 
 void rotate(RankContext& context, const TensorView& x, bool inverse) {
@@ -40,14 +52,16 @@ Tensor input_gradient(RankContext& context, const Tensor& dy, const Weight& weig
   return dx;
 }
 
-void attend(RankContext& context, const Tensor& qkv, const Tensor& out, const Tensor& statistics) {
+void attend(RankContext& context, const kernels::AttentionDropout& dropout, const Tensor& qkv,
+            const Tensor& out, const Tensor& statistics) {
   const QueryKeyValue parts = query_key_value(context, qkv);
   context.run(kernels::AttentionForward{.shape = attention_shape(context),
                                         .q = parts.q,
                                         .k = parts.k,
                                         .v = parts.v,
                                         .out = out.view(),
-                                        .log_sum_exp = statistics.elements()});
+                                        .log_sum_exp = statistics.elements(),
+                                        .dropout = dropout});
 }
 
 Tensor statistics_of_attention(const RankContext& context, MemoryTerm term) {
@@ -106,11 +120,12 @@ Tensor attention_backward(RankContext& context, const LayerParameters& p, int la
     const Tensor dout = dropout_gradient(context, gradient, attention_place(layer), microbatch);
     const Tensor dwhole = gathered(context, dout);
     const Tensor dattended = input_gradient(context, dwhole, p.projection);
+    const kernels::AttentionDropout dropout = attention_dropout(context, layer, microbatch);
     Tensor attended = saved.attended;
     if (context.layout().recompute == planner::Recompute::Selective) {
       attended = context.activation(attended.rows(), attended.cols(), MemoryTerm::Workspace);
       saved.log_sum_exp = statistics_of_attention(context, MemoryTerm::Workspace);
-      attend(context, saved.qkv, attended, saved.log_sum_exp);
+      attend(context, dropout, saved.qkv, attended, saved.log_sum_exp);
     }
     const QueryKeyValue in = query_key_value(context, saved.qkv);
     const QueryKeyValue out = query_key_value(context, dqkv);
@@ -123,7 +138,8 @@ Tensor attention_backward(RankContext& context, const LayerParameters& p, int la
                                            .log_sum_exp = saved.log_sum_exp.elements(),
                                            .dq = out.q,
                                            .dk = out.k,
-                                           .dv = out.v});
+                                           .dv = out.v,
+                                           .dropout = dropout});
     weight_gradients.add(context, {.left = std::move(saved.attended),
                                    .right = dwhole,
                                    .weight = p.projection,
@@ -159,7 +175,8 @@ Tensor layer_forward(RankContext& context, const LayerParameters& p, int layer, 
   rotate(context, qkv.k, false);
   saved.attended = context.activation(context.tokens(), qkv.q.cols, MemoryTerm::Activations);
   saved.log_sum_exp = statistics_of_attention(context, MemoryTerm::Activations);
-  attend(context, saved.qkv, saved.attended, saved.log_sum_exp);
+  attend(context, attention_dropout(context, layer, microbatch), saved.qkv, saved.attended,
+         saved.log_sum_exp);
   Tensor middle =
       reduced(context, product(context, saved.attended, p.projection, {}, MemoryTerm::Activations),
               MemoryTerm::Activations);

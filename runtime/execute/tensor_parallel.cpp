@@ -41,18 +41,17 @@ Tensor reduced(ModelContext& context, Tensor partial, MemoryTerm term) {
   return part;
 }
 
+kernels::RandomKey dropout_key(const RankContext& context, int place) {
+  return {context.training.options.seed,
+          kDropoutStream | (static_cast<std::uint64_t>(context.step) << kPlaceBits) |
+              static_cast<std::uint64_t>(place)};
+}
+
 void drop(RankContext& context, const Tensor& y, int place, int microbatch) {
   const auto probability = static_cast<float>(context.model().dropout);
   if (probability == 0) return;
-  const std::uint64_t stream = kDropoutStream |
-                               (static_cast<std::uint64_t>(context.step) << kPlaceBits) |
-                               static_cast<std::uint64_t>(place);
-  context.run(kernels::Dropout{y.view(),
-                               y.view(),
-                               probability,
-                               {context.training.options.seed, stream},
-                               context.first_row(microbatch) + context.first_local_token(),
-                               0});
+  context.run(kernels::Dropout{y.view(), y.view(), probability, dropout_key(context, place),
+                               context.first_row(microbatch) + context.first_local_token(), 0});
 }
 
 void add_to_residual(RankContext& context, const Tensor& y, const Weight& bias,

@@ -14,8 +14,10 @@ Tensor gathered(ModelContext& context, const Tensor& part);
 /// `partial` [n, h]; under sequence parallelism this rank's rows of it. Without, in place.
 Tensor reduced(ModelContext& context, Tensor partial, MemoryTerm term);
 
-/// y <- dropout(y + bias) + residual, in place; the same elements drop in every layout. `place`
-/// numbers the dropouts of one step.
+/// What dropout `place` of this step draws from; `place` numbers the dropouts of one step.
+kernels::RandomKey dropout_key(const RankContext& context, int place);
+
+/// y <- dropout(y + bias) + residual, in place; the same elements drop in every layout.
 void add_to_residual(RankContext& context, const Tensor& y, const Weight& bias,
                      const Tensor& residual, int place, int microbatch);
 /// The gradient of y + bias above from that of the sum: `gradient` itself without dropout.

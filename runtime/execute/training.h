@@ -38,7 +38,6 @@ kernels::ElementType element_type(const Training& training);
 /// Throws InputError when the executor cannot run `training`: experts, latent attention, context
 /// parallelism, ZeRO 2 and 3, offload, and what layouts may never be (planner/layout/legality.h).
 /// Also when the schedule has other stages, chunks or micro-batches than layout and workload.
-/// Dropout of the attention probabilities is left out silently: the kernels never hold them.
 void refuse_unsupported(const Training& training);
 
 }  // namespace meshplan::runtime

@@ -53,10 +53,12 @@ profiles::Device device_of(const Host& host, const HostTables& measured) {
   device.architecture = "cpu";
   double peak = 0;
   for (const GemmTime& gemm : measured.gemm) peak = std::max(peak, flops(gemm) / gemm.time.count());
+  // What a core alone reaches is the ceiling, of which busy neighbours leave it a share.
+  peak /= std::min(1.0, measured.alone.gemm);
   device.peak[static_cast<std::size_t>(DataType::Fp32)] = profiles::FlopsPerSecond{peak};
   device.memory = profiles::shard(host.memory, host.cores);
   device.l2_cache = host.core_cache;
-  device.memory_bandwidth = measured.stream;
+  device.memory_bandwidth = {measured.stream.rate / std::min(1.0, measured.alone.memory_bound)};
   for (const ElementwiseTime& row : measured.elementwise) {
     const auto reached = row.charged / row.time;
     if (row.tensor > device.l2_cache && reached.rate > device.memory_bandwidth.rate) {
@@ -193,6 +195,7 @@ profiles::AttentionConstants attention_constants(const HostTables& measured,
   const auto heads = static_cast<double>(measured.attention.front().heads);
   c.residual = LogGrid({{heads}, axis(measured.attention_lengths), {1}, axis(measured.head_dims)},
                        std::move(values));
+  c.dropout_pair = measured.dropout_pair;
   c.record.spread = 0.15;
   return c;
 }
@@ -233,16 +236,24 @@ DeviceProfile host_profile(const Host& host, const HostTables& measured, const s
   out.name = device.id;
   out.fitted = true;
   out.date = date;
-  out.provenance = "measured on " + host.name + ", one core of " + host.processor + ", with " +
-                   std::string(kernels::cpu::gemm_library()) + " and " +
+  out.provenance = "measured on " + host.name + ", a core of " + host.processor +
+                   (measured.cores > 1 ? " beside " + std::to_string(measured.cores - 1) + " busy"
+                                       : std::string()) +
+                   ", with " + std::string(kernels::cpu::gemm_library()) + " and " +
                    std::string(name(kernels::cpu::best_instruction_set())) + " kernels";
   out.sustained_clock_factor = 1;
   out.sustained_clock_cause = "measured at the clocks that the machine kept";
   out.memory_bound = memory_bound(device, measured);
+  out.alone = measured.alone;
   out.gemm = gemm_constants(measured, out);
   out.attention = attention_constants(measured, out);
   out.decode = decode_constants(measured, out);
   return out;
+}
+
+int measuring_cores(const Host& host) {
+  const std::int64_t fit = host.available.count / kMeasuringMemory.count;
+  return static_cast<int>(std::clamp<std::int64_t>(fit, 1, host.cores));
 }
 
 profiles::BytesPerSecond rank_bandwidth(const profiles::Cluster& without,

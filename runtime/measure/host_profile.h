@@ -19,6 +19,9 @@ namespace meshplan::runtime {
 profiles::DeviceProfile host_profile(const Host& host, const HostTables& measured,
                                      const std::string& date);
 
+/// Cores that measure together: all, as far as their memory suffices.
+int measuring_cores(const Host& host);
+
 /// Bandwidth between two ranks of `localhost` at which the model of collectives gives the measured
 /// all-reduces (least squares of logarithms). `without`: the cluster, its device already measured.
 profiles::BytesPerSecond rank_bandwidth(const profiles::Cluster& without,

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "profiles/device_profile.h"
 #include "profiles/units.h"
 
 namespace meshplan::runtime {
@@ -42,9 +43,10 @@ struct AllReduceTime {
   profiles::Seconds time{0};
 };
 
-/// What was measured on one core. Each time is the least of several, which is the one that other
-/// programs disturbed least.
+/// What was measured on a core while the others did the same: so ranks find their machine. Each
+/// time is the median of several runs, and the mean over the cores.
 struct HostTables {
+  int cores = 1;                                            ///< that measured together
   std::vector<std::int64_t> gemm_rows, gemm_widths;         ///< axes of `gemm`: m; n and k
   std::vector<GemmTime> gemm;                               ///< k fastest, then n
   std::vector<GemmTime> gemm_held_out;                      ///< between the nodes, to be judged by
@@ -55,6 +57,8 @@ struct HostTables {
   std::vector<ElementwiseTime> elementwise;                 ///< ascending
   profiles::BytesPerSecond stream{};      ///< the fastest, of tensors far beyond all caches
   profiles::Seconds call{0};              ///< of the smallest operation
+  profiles::Seconds dropout_pair{0};      ///< drawing one probability of attention, in either pass
+  profiles::TimeFactors alone;            ///< the same work on one core while the others rest
   std::vector<AllReduceTime> all_reduce;  ///< empty on a machine of one core
 };
 
@@ -76,7 +80,12 @@ struct ProfiledShapes {
 };
 ProfiledShapes profiled_shapes(Effort effort);
 
-/// Runs kernels/cpu on one core and in-process collectives on two. `progress` is told what comes.
-HostTables measure_host(Effort effort, const std::function<void(const std::string&)>& progress);
+/// Memory that each measuring core takes.
+inline constexpr profiles::Bytes kMeasuringMemory{std::int64_t{768} << 20};
+
+/// Runs kernels/cpu on `cores` cores at once, in-process collectives on two. `progress` is told
+/// what comes.
+HostTables measure_host(Effort effort, int cores,
+                        const std::function<void(const std::string&)>& progress);
 
 }  // namespace meshplan::runtime

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <tuple>
 #include <utility>
 
@@ -16,7 +17,8 @@ using profiles::Seconds;
 }  // namespace
 
 std::vector<InstructionTime> instruction_times(const planner::Timeline& timeline,
-                                               const Training& training, int warm_up) {
+                                               const Training& training, int warm_up,
+                                               const Alike& alike) {
   // A collective inside an instruction cuts it in several spans.
   std::map<std::tuple<int, int, int>, Seconds> by_instruction;  // rank, step, index
   for (const planner::Span& span : timeline.spans) {
@@ -35,11 +37,11 @@ std::vector<InstructionTime> instruction_times(const planner::Timeline& timeline
       case Action::Backward:
       case Action::InputGrad:
       case Action::WeightGrad:
-        samples[{i.action, i.chunk}].push_back(time);
+        samples[{i.action, alike.chunk.at(i.chunk)}].push_back(time);
         break;
       case Action::OptimizerSync:
       case Action::OptimizerStep:
-        samples[{i.action, stage}].push_back(time);
+        samples[{i.action, alike.stage.at(stage)}].push_back(time);
         break;
       default:
         break;
@@ -48,10 +50,31 @@ std::vector<InstructionTime> instruction_times(const planner::Timeline& timeline
   std::vector<InstructionTime> times;
   for (const auto& [what, all] : samples) {
     const auto [least, most] = std::minmax_element(all.begin(), all.end());
-    times.push_back(
-        {what.first, what.second, static_cast<int>(all.size()), median(all), *least, *most});
+    InstructionTime time{what.first,  what.second, static_cast<int>(all.size()),
+                         median(all), *least,      *most};
+    const bool of_stage =
+        time.action == Action::OptimizerSync || time.action == Action::OptimizerStep;
+    const std::vector<int>& kinds = of_stage ? alike.stage : alike.chunk;
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+      if (kinds[i] != what.second) continue;
+      time.chunk = static_cast<int>(i);
+      times.push_back(time);
+    }
   }
+  std::stable_sort(times.begin(), times.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.action, a.chunk) < std::tie(b.action, b.chunk);
+  });
   return times;
+}
+
+std::vector<InstructionTime> instruction_times(const planner::Timeline& timeline,
+                                               const Training& training, int warm_up) {
+  Alike unlike;
+  unlike.chunk.resize(static_cast<std::size_t>(training.schedule.chunk_count()));
+  unlike.stage.resize(static_cast<std::size_t>(training.schedule.stages));
+  std::iota(unlike.chunk.begin(), unlike.chunk.end(), 0);
+  std::iota(unlike.stage.begin(), unlike.stage.end(), 0);
+  return instruction_times(timeline, training, warm_up, unlike);
 }
 
 planner::ScheduleCosts with_measured_computation(const std::vector<InstructionTime>& measured,

@@ -2,13 +2,18 @@
 #include <vector>
 
 #include "planner/simulate/costs.h"
+#include "runtime/measure/alike.h"
 #include "runtime/measure/measurement.h"
 
 namespace meshplan::runtime {
 
 /// Cuts a measured timeline (rank = global rank) into times of instructions, from step `warm_up`
 /// on: spans of compute, and of the optimizer, without any communication. Ordered by (action,
-/// chunk).
+/// chunk). Chunks and stages that are alike share their samples.
+std::vector<InstructionTime> instruction_times(const planner::Timeline& timeline,
+                                               const Training& training, int warm_up,
+                                               const Alike& alike);
+/// Each chunk and stage from its own samples.
 std::vector<InstructionTime> instruction_times(const planner::Timeline& timeline,
                                                const Training& training, int warm_up);
 

@@ -6,7 +6,6 @@
 
 #include "kernels/cpu/kernels.h"
 #include "planner/layout/layout_text.h"
-#include "planner/simulate/simulate.h"
 #include "planner/simulate/terms.h"
 #include "profiles/input_error.h"
 #include "runtime/execute/gather_results.h"
@@ -123,14 +122,6 @@ Measured measured_in_turn(const Training& training, const planner::ScheduleCosts
   m.terms_rank = step.rank;
   out.timeline = planner::simulate(training.schedule, costs);
   return out;
-}
-
-Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
-                        const MeasureOptions& options) {
-  require_counted_steps(training, options);
-  return measured_in_turn(
-      training, modelled, options, cpu_words(),
-      run_on_threads(training, {.timeout = options.timeout, .take_turns = true, .in_words = {}}));
 }
 
 }  // namespace meshplan::runtime

@@ -1,7 +1,6 @@
 #pragma once
 #include <optional>
 
-#include "planner/simulate/costs.h"
 #include "planner/simulate/timeline.h"
 #include "runtime/execute/execute.h"
 #include "runtime/measure/measurement.h"
@@ -11,6 +10,7 @@ namespace meshplan::runtime {
 struct MeasureOptions {
   int warm_up = 1;  ///< steps that do not count; Training::options.steps includes them
   profiles::Seconds timeout{60};  ///< of a wait
+  int at_once = 1;                ///< ranks that a replay runs side by side
 };
 
 /// A measurement and the timeline it was taken from. Parallel: every step, rank = global rank, from
@@ -41,10 +41,6 @@ Measured measured_in_turn(const Training& training, const planner::ScheduleCosts
 
 /// Throws InputError unless a step remains after the warm-up.
 void require_counted_steps(const Training& training, const MeasureOptions& options);
-
-/// Any number of ranks, one at a time. `modelled`: prices of the same schedule, for communication.
-Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
-                        const MeasureOptions& options);
 
 /// The ranks' spans as one timeline that starts at 0.
 planner::Timeline timeline_of(const std::vector<RankResult>& ranks, int steps);

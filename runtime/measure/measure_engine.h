@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 
+#include "planner/simulate/costs.h"
 #include "runtime/device/engine.h"
 #include "runtime/measure/measure.h"
 

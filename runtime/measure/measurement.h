@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,8 @@
 
 namespace meshplan::runtime {
 
-/// Parallel: all ranks at once, so there should be a core for each. Replay: one rank at a time;
-/// their computation is measured undisturbed, the timeline is put together by planner/simulate, and
+/// Parallel: all ranks at once, so there should be a core for each. Replay: computation is measured
+/// on ranks that do not wait for each other, the timeline is put together by planner/simulate, and
 /// communication is modelled. Partitioned: all ranks at once on parts of one device, whose memory
 /// they share; communication is copies within it.
 enum class Mode : std::uint8_t { Parallel, Replay, Partitioned };
@@ -25,6 +26,14 @@ struct InstructionTime {
   int count = 0;
   profiles::Seconds median{0}, least{0}, most{0};
   friend bool operator==(const InstructionTime&, const InstructionTime&) = default;
+};
+
+/// What a replay ran; ranks and micro-batches that it did not are like these.
+struct Executed {
+  std::vector<int> ranks;  ///< in the order of execution
+  int microbatches = 1;    ///< of each
+  int of_microbatches = 1;
+  friend bool operator==(const Executed&, const Executed&) = default;
 };
 
 struct RankMemory {
@@ -47,7 +56,8 @@ struct Measurement {
   std::vector<InstructionTime> instructions;
   std::vector<CollectiveTime> collectives;  ///< of rank 0, on asynchronous devices
   std::vector<RankMemory> memory;           ///< by rank
-  std::vector<double> losses;      ///< of every step that ran
+  std::vector<double> losses;               ///< of every step that all ranks ran
+  std::optional<Executed> executed;         ///< none: everything
 
   [[nodiscard]] profiles::Seconds least() const;
   [[nodiscard]] profiles::Seconds most() const;

@@ -63,6 +63,23 @@ planner::Action read_action(const JsonNode& node) {
   node.refuse("an instruction that computes");
 }
 
+Json executed_json(const Executed& executed) {
+  return {{"ranks", executed.ranks},
+          {"micro_batches", executed.microbatches},
+          {"of_micro_batches", executed.of_microbatches}};
+}
+
+Executed read_executed(const JsonNode& node, int ranks) {
+  node.refuse_unknown_keys({"ranks", "micro_batches", "of_micro_batches"});
+  Executed out;
+  for (const JsonNode& rank : node.at("ranks").elements()) {
+    out.ranks.push_back(static_cast<int>(rank.integer(0, ranks - 1)));
+  }
+  out.microbatches = node.at("micro_batches").count();
+  out.of_microbatches = node.at("of_micro_batches").count();
+  return out;
+}
+
 }  // namespace
 
 std::string measurement_text(const Measurement& m, const std::string& plan) {
@@ -96,6 +113,7 @@ std::string measurement_text(const Measurement& m, const std::string& plan) {
                              {"term_peaks", memory_json(rank.term_peaks)}});
   }
   out["loss"] = m.losses;
+  if (m.executed) out["executed"] = executed_json(*m.executed);
   if (!plan.empty()) out["plan"] = Json::parse(plan);
   return out.dump(1) + "\n";
 }
@@ -104,7 +122,8 @@ Measurement read_measurement(const JsonNode& document) {
   document.require_schema("measurement");
   document.refuse_unknown_keys({"schema", "model", "layout", "device", "mode", "communication",
                                 "ranks", "warm_up_steps", "step_seconds", "steps_seconds",
-                                "time_rank", "time", "instructions", "memory", "loss", "plan"});
+                                "time_rank", "time", "instructions", "memory", "loss", "executed",
+                                "plan"});
   Measurement m;
   m.model = document.at("model").string();
   m.layout = document.at("layout").string();
@@ -131,6 +150,9 @@ Measurement read_measurement(const JsonNode& document) {
     m.memory.push_back({read_memory(rank.at("at_peak")), read_memory(rank.at("term_peaks"))});
   }
   for (const JsonNode& loss : document.at("loss").elements()) m.losses.push_back(loss.number());
+  if (const auto executed = document.find_value("executed")) {
+    m.executed = read_executed(*executed, m.ranks);
+  }
   return m;
 }
 

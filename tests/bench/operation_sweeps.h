@@ -10,7 +10,8 @@ inline const char* text(ElementType type) { return type == ElementType::F32 ? "f
 
 /// Calls sweep(name, make) for every operation that memory bounds; make(memory, rows, cols, type)
 /// gives the operation. `memory` has tensor(rows, cols, type = F32), vector(size),
-/// integers(size, below), number() and fill(view, value).
+/// integers(size, below), number() and fill(view, value). Backward of norms and dropout run in
+/// place, as the executor calls them.
 template <class Sweep>
 void sweep_memory_bound(Sweep sweep) {
   sweep("bias_forward", [](auto& m, auto r, auto c, auto t) {
@@ -24,16 +25,16 @@ void sweep_memory_bound(Sweep sweep) {
                             m.tensor(r, c, t), m.vector(r),    m.vector(r)};
   });
   sweep("layer_norm_backward", [](auto& m, auto r, auto c, auto t) {
-    return LayerNormBackward{m.tensor(r, c, t), m.tensor(1, c), m.tensor(r, c, t),
-                             m.vector(r),       m.vector(r),    m.tensor(r, c, t),
+    const TensorView d = m.tensor(r, c, t);
+    return LayerNormBackward{m.tensor(r, c, t), m.tensor(1, c), d, m.vector(r), m.vector(r), d,
                              m.tensor(1, c),    m.tensor(1, c)};
   });
   sweep("rms_norm_forward", [](auto& m, auto r, auto c, auto t) {
     return RmsNormForward{m.tensor(r, c, t), m.tensor(1, c), 1e-5F, m.tensor(r, c, t), m.vector(r)};
   });
   sweep("rms_norm_backward", [](auto& m, auto r, auto c, auto t) {
-    return RmsNormBackward{m.tensor(r, c, t), m.tensor(1, c),    m.tensor(r, c, t),
-                           m.vector(r),       m.tensor(r, c, t), m.tensor(1, c)};
+    const TensorView d = m.tensor(r, c, t);
+    return RmsNormBackward{m.tensor(r, c, t), m.tensor(1, c), d, m.vector(r), d, m.tensor(1, c)};
   });
   const std::pair<const char*, Activation> kinds[] = {{"relu", Activation::Relu},
                                                       {"squared_relu", Activation::SquaredRelu},
@@ -76,8 +77,8 @@ void sweep_memory_bound(Sweep sweep) {
                             m.tensor(r, c, t)};
   });
   sweep("dropout", [](auto& m, auto r, auto c, auto t) {
-    return Dropout{
-        .x = m.tensor(r, c, t), .y = m.tensor(r, c, t), .probability = 0.1F, .key = {1, 2}};
+    const TensorView x = m.tensor(r, c, t);
+    return Dropout{.x = x, .y = x, .probability = 0.1F, .key = {1, 2}};
   });
   sweep("normal_fill",
         [](auto& m, auto r, auto c, auto t) { return NormalFill{.y = m.tensor(r, c, t)}; });

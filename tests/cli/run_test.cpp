@@ -54,7 +54,8 @@ void expect_terms_add_up(const json& side) {
   EXPECT_NEAR(sum, step, 1e-9 * step);
 }
 
-void expect_whole_answer(const json& document, int ranks) {
+/// `losses`: of the steps that all ranks ran.
+void expect_whole_answer(const json& document, int ranks, std::size_t losses = 3) {
   expect_terms_add_up(document.at("predicted"));
   expect_terms_add_up(document.at("measured"));
   const double predicted = document.at("predicted").at("step_seconds");
@@ -64,7 +65,7 @@ void expect_whole_answer(const json& document, int ranks) {
   EXPECT_EQ(document.at("steps"), 3);
   EXPECT_EQ(document.at("profile").at("name"), "host-cpu");
   const json& loss = document.at("loss");
-  ASSERT_EQ(loss.size(), 3U);
+  ASSERT_EQ(loss.size(), losses);
   // A fresh model of small weights is about as good as guessing among 61 words: ln 61 = 4.11.
   EXPECT_NEAR(loss[0].get<double>(), std::log(61.0), 0.2);
   if (ranks > 1) {
@@ -80,11 +81,13 @@ TEST_F(Run, OneRankComparesEveryTerm) {
   EXPECT_EQ(document.count("one_rank"), 0U);
 }
 
-TEST_F(Run, ReplayRunsMoreRanksThanThereAreCores) {
+TEST_F(Run, ReplayTimesOneRankOfAKindAndChecksTheLossOfAll) {
   const json document = answer(plan("tp2,pp2,dp2,mbs1,sp,zero1") + " --mode replay");
   EXPECT_EQ(document.at("mode"), "replay");
   EXPECT_EQ(document.at("communication"), "modelled");
-  expect_whole_answer(document, 8);
+  expect_whole_answer(document, 8, 1);
+  EXPECT_LT(document.at("executed").at("ranks").size(), 8U);
+  EXPECT_EQ(document.at("executed").at("of_micro_batches"), 4);
   // What is modelled is the prediction itself, added up at other moments of the step.
   const double predicted =
       document.at("predicted").at("time").at("tp_communication_seconds").get<double>();
@@ -100,7 +103,7 @@ TEST_F(Run, ParallelAndReplayComputeTheSameLosses) {
   const json at_once = json::parse(parallel.out);
   expect_whole_answer(at_once, 2);
   // Sums run in a fixed order: the same bits.
-  EXPECT_EQ(at_once.at("loss"), answer(file + " --mode replay").at("loss"));
+  EXPECT_EQ(at_once.at("loss")[0], answer(file + " --mode replay").at("loss")[0]);
 }
 
 TEST_F(Run, MemoryIsPredictedWithinAFewPercent) {
@@ -118,6 +121,7 @@ TEST_F(Run, WritesWhatWasMeasured) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("predicted"));
   EXPECT_THAT(outcome.out, HasSubstr("one rank alone"));
+  EXPECT_THAT(outcome.out, HasSubstr("of 4 micro-batches a step; what is like them was not run"));
   EXPECT_EQ(json::parse(text_of(out)).at("schema"), "meshplan.measurement/1");
   EXPECT_FALSE(json::parse(text_of(trace)).at("traceEvents").empty());
 }
@@ -191,7 +195,6 @@ TEST_F(Run, AStalledRankEndsTheRun) {
   const Outcome outcome = ran(plan("tp2,pp1,dp1,mbs2") + " --mode replay --timeout 1e-9");
   EXPECT_EQ(outcome.code, 3) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("rank 0"));
-  EXPECT_THAT(outcome.err, HasSubstr("rank 1"));
 }
 
 TEST_F(Run, CtrlCLeavesWholeFiles) {

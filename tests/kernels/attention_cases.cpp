@@ -10,6 +10,7 @@ struct Case {
   const char* what;
   AttentionShape shape;
   std::int64_t kv_capacity;
+  float dropout = 0.0F;
 };
 
 /// Lengths that fit no tile (128 queries, 256 keys), GQA, decoding, blocks of keys ahead of
@@ -35,6 +36,39 @@ std::vector<Case> cases() {
         .query_offset = 146,
         .scale = 0.35F},
        277},
+      {"more than a tile, dropped",
+       {.batch = 2,
+        .heads = 2,
+        .kv_heads = 1,
+        .head_dim = 8,
+        .query_len = 131,
+        .kv_len = 277,
+        .query_offset = 146,
+        .scale = 0.35F},
+       277,
+       0.25F},
+      {"not causal, dropped",
+       {.batch = 1,
+        .heads = 1,
+        .kv_heads = 1,
+        .head_dim = 5,
+        .query_len = 7,
+        .kv_len = 83,
+        .causal = false,
+        .scale = 0.4F},
+       83,
+       0.5F},
+      {"decoding, dropped",
+       {.batch = 2,
+        .heads = 4,
+        .kv_heads = 2,
+        .head_dim = 16,
+        .query_len = 1,
+        .kv_len = 300,
+        .query_offset = 299,
+        .scale = 0.25F},
+       300,
+       0.25F},
       {"GQA, head of 43",
        {.batch = 2,
         .heads = 6,
@@ -106,6 +140,15 @@ std::vector<Case> cases() {
   };
 }
 
+/// As on the second of two ranks that share the heads, in the middle of a batch.
+AttentionDropout dropout_of(const Case& c) {
+  return {.probability = c.dropout,
+          .key = {42, 7},
+          .first_sequence = 3,
+          .first_head = c.shape.heads,
+          .model_heads = 2 * c.shape.heads};
+}
+
 /// Adds what rounding probabilities to bf16 costs: 2^-9 of each, at most that of the largest |v|,
 /// here about 4; of gradients, whose largest elements are near 16, the like.
 Tolerance with_rounding(Tolerance tolerance, ElementType type, double bf16_rounding) {
@@ -123,6 +166,7 @@ AttentionForward forward_of(const Case& c, ElementType type, Arena& arena, doubl
   op.out = arena.output(s.batch * s.query_len, s.heads * s.head_dim, type,
                         with_rounding({2e-5, 2e-5}, type, 4 * bf16_rounding));
   op.log_sum_exp = arena.output_vector(s.batch * s.heads * s.query_len, {1e-5, 1e-5});
+  op.dropout = dropout_of(c);
   return op;
 }
 
@@ -146,6 +190,7 @@ void attention_backward(const Expect& expect, double bf16_rounding) {
         op.v = forward.v;
         op.out = forward.out;
         op.log_sum_exp = forward.log_sum_exp;
+        op.dropout = forward.dropout;
         op.dout = arena.random(forward.out.rows, forward.out.cols, type);
         op.dq = arena.output(forward.q.rows, forward.q.cols, type,
                              with_rounding({2e-4, 1e-4}, type, 16 * bf16_rounding));

@@ -141,17 +141,21 @@ TEST_F(Gradients, OfAttention) {
                          .scale = 0.5F};
   const TensorView q = arena_.random(8, 12), k = arena_.random(14, 6), v = arena_.random(14, 6);
   const TensorView out = arena_.random(8, 12), dout = arena_.random(8, 12);
-  const TensorView dq = zeros(arena_, 8, 12), dk = zeros(arena_, 14, 6), dv = zeros(arena_, 14, 6);
-  AttentionForward forward{s, q, k, v, out, arena_.vector(32)};
-  run(forward);
-  run(AttentionBackward{s, q, k, v, out, dout, forward.log_sum_exp, dq, dk, dv});
-  const auto loss = [&] {
+  for (const float probability : {0.0F, 0.5F}) {
+    const AttentionDropout dropout{.probability = probability, .key = {1, 2}, .model_heads = 4};
+    const TensorView dq = zeros(arena_, 8, 12), dk = zeros(arena_, 14, 6);
+    const TensorView dv = zeros(arena_, 14, 6);
+    AttentionForward forward{s, q, k, v, out, arena_.vector(32), dropout};
     run(forward);
-    return weighted_sum(dout, out);
-  };
-  expect_gradient("q", q, dq, loss);
-  expect_gradient("k", k, dk, loss);
-  expect_gradient("v", v, dv, loss);
+    run(AttentionBackward{s, q, k, v, out, dout, forward.log_sum_exp, dq, dk, dv, dropout});
+    const auto loss = [&] {
+      run(forward);
+      return weighted_sum(dout, out);
+    };
+    expect_gradient("q", q, dq, loss);
+    expect_gradient("k", k, dk, loss);
+    expect_gradient("v", v, dv, loss);
+  }
 }
 
 TEST_F(Gradients, OfCrossEntropy) {

@@ -55,6 +55,67 @@ TEST(Dropout, DropsTheShareItIsAskedFor) {
   EXPECT_NEAR(dropped / 200000, 0.1, 0.0034);
 }
 
+TEST(AttentionDropout, OfTheSecondHeadsAndSequenceIsThatPartOfTheWhole) {
+  // Two sequences and four heads at once, then sequence 1 and heads 2 and 3 alone.
+  constexpr std::int64_t kLength = 21, kDim = 4;
+  AttentionShape s{.batch = 2,
+                   .heads = 4,
+                   .kv_heads = 2,
+                   .head_dim = kDim,
+                   .query_len = kLength,
+                   .kv_len = kLength};
+  Arena arena(3);
+  const TensorView q = arena.random(2 * kLength, 4 * kDim), k = arena.random(2 * kLength, 2 * kDim);
+  const TensorView v = arena.random(2 * kLength, 2 * kDim);
+  const TensorView whole = arena.random(2 * kLength, 4 * kDim);
+  const TensorView part = arena.random(kLength, 2 * kDim);
+  AttentionDropout dropout{.probability = 0.3F, .key = {42, 7}, .model_heads = 4};
+  cpu::Queue queue;
+  cpu::run(AttentionForward{s, q, k, v, whole, arena.vector(8 * kLength), dropout}, queue);
+  s.batch = 1;
+  s.heads = 2;
+  s.kv_heads = 1;
+  dropout.first_sequence = 1;
+  dropout.first_head = 2;
+  const auto share = [&](const TensorView& view, std::int64_t heads) {
+    return columns(rows(view, kLength, kLength), heads * kDim, heads * kDim);
+  };
+  cpu::run(AttentionForward{s, share(q, 2), share(k, 1), share(v, 1), part,
+                            arena.vector(2 * kLength), dropout},
+           queue);
+  for (std::int64_t r = 0; r < kLength; ++r)
+    for (std::int64_t c = 0; c < 2 * kDim; ++c)
+      EXPECT_NEAR(element(part, r, c), element(whole, kLength + r, 2 * kDim + c), 1e-5);
+}
+
+TEST(AttentionDropout, DropsTheShareItIsAskedForAndKeepsTheMean) {
+  // Values of 1 and equal scores: an output is the number of kept keys of 1000 over 1000 * 0.7, of
+  // mean 1 and standard deviation sqrt(0.3 / 0.7 / 1000) = 0.0207; over 100 independent queries
+  // 0.00207, five of which are allowed.
+  const AttentionShape s{.batch = 1,
+                         .heads = 1,
+                         .kv_heads = 1,
+                         .head_dim = 1,
+                         .query_len = 100,
+                         .kv_len = 1000,
+                         .causal = false};
+  std::vector<float> q(100, 0.0F), k(1000, 1.0F), v(1000, 1.0F), out(100), statistic(100);
+  cpu::Queue queue;
+  cpu::run(AttentionForward{s,
+                            matrix_view(q.data(), 100, 1),
+                            matrix_view(k.data(), 1000, 1),
+                            matrix_view(v.data(), 1000, 1),
+                            matrix_view(out.data(), 100, 1),
+                            statistic,
+                            {.probability = 0.3F, .key = {5, 6}, .model_heads = 1}},
+           queue);
+  double mean = 0;
+  for (const float value : out) mean += static_cast<double>(value) / 100;
+  EXPECT_NEAR(mean, 1, 0.0104);
+  EXPECT_NE(out[0], out[1]);
+  EXPECT_NEAR(statistic[0], std::log(1000.0), 1e-5);
+}
+
 TEST(NormalFill, HasItsMomentsAndTheSameShards) {
   // 100000 draws of N(2, 3): the mean has standard deviation 3 / sqrt(1e5) = 0.0095, the standard
   // deviation 3 / sqrt(2e5) = 0.0067; five of each allowed.

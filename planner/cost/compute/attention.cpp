@@ -174,6 +174,10 @@ std::array<double, 5> decode_grid_place(const AttentionShape& s) {
           static_cast<double>(s.head_dim)};
 }
 
+profiles::Seconds attention_dropout_time(const AttentionShape& s, const DeviceProfile& profile) {
+  return static_cast<double>(s.batch) * s.heads * score_pairs(s) * profile.attention.dropout_pair;
+}
+
 profiles::Seconds attention_floor(const AttentionShape& s, AttentionPass pass,
                                   profiles::DataType type, const DeviceProfile& profile,
                                   Clocks clocks) {

@@ -39,6 +39,11 @@ Estimate attention_time(const AttentionShape& shape, AttentionPass pass, Attenti
                         profiles::DataType type, const profiles::DeviceProfile& profile,
                         Clocks clocks = Clocks::Locked);
 
+/// What drawing the dropped probabilities adds to a pass of the fused kernel: the pairs that the
+/// mask leaves, at the profile's time for one. 0 where that was not measured.
+profiles::Seconds attention_dropout_time(const AttentionShape& shape,
+                                         const profiles::DeviceProfile& profile);
+
 /// What no kernel can beat: FLOPs of the scores that the mask leaves over peak; bytes of Q, K, V
 /// and output beyond L2 over memory bandwidth.
 profiles::Seconds attention_floor(const AttentionShape& shape, AttentionPass pass,

@@ -259,6 +259,10 @@ TEST(AttentionGraph, IsRefusedWithAReason) {
   op.q.type = ElementType::F32;
   EXPECT_EQ(cuda::why_no_graph(op), "fp32: cuDNN's flash attention takes 16-bit types");
   op.q.type = ElementType::Bf16;
+  op.dropout = {.probability = 0.1F, .model_heads = 4};
+  EXPECT_EQ(cuda::why_no_graph(op),
+            "dropout of probabilities: cuDNN would draw other numbers than we do");
+  op.dropout = {};
   op.q.row_stride += 1;
   EXPECT_EQ(cuda::why_no_graph(op), "a tensor that does not lie on 16 bytes");
 }

@@ -5,10 +5,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
+#include <span>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "communicator_claims.h"
+#include "runtime/communicator/lone.h"
 
 namespace meshplan::runtime {
 namespace {
@@ -156,6 +160,24 @@ TEST(InProcessFailure, AStalledRankIsLeftBehind) {
     *released = true;  // let the thread that was left behind end before the test does
     while (!*gone) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+}
+
+TEST(Lone, GivesNumbersInPlaceOfThoseOfOthers) {
+  run_in_process(1, {}, [](Communicator& watched) {
+    Lone group(1, 3, watched);
+    std::vector<float> mine = {1, 2}, all(6), part(2), message(5, 7.0F);
+    group.all_reduce(mine, Reduction::Sum);
+    EXPECT_EQ(mine, (std::vector<float>{1, 2}));
+    group.all_gather(mine, all);
+    EXPECT_EQ(all, (std::vector<float>{1, 2, 1, 2, 1, 2}));
+    all = {0, 1, 2, 3, 4, 5};
+    group.reduce_scatter(all, part);
+    EXPECT_EQ(part, (std::vector<float>{2, 3}));
+    group.receive(message, 0, 0);
+    for (const float x : message) EXPECT_LE(std::abs(x), 0.5F);
+    EXPECT_NE(message[0], message[1]);
+    EXPECT_THROW(group.split(0, 0, Queue::Compute), std::logic_error);
+  });
 }
 
 }  // namespace

@@ -143,9 +143,13 @@ std::vector<Case> cases() {
   }
   for (const char* layout :
        {"tp1,pp1,dp2,mbs2", "tp2,pp1,dp1,mbs2", "tp4,pp1,dp1,mbs2,sp", "tp1,pp2,dp1,mbs1,vpp2",
-        "tp2,pp2,dp2,mbs1,sp,recompute=full,zero1", "tp2,pp2,dp2,mbs1,sp,zero1,schedule=zb-v"}) {
+        "tp2,pp2,dp2,mbs1,sp,recompute=full,zero1", "tp2,pp2,dp2,mbs1,sp,zero1,schedule=zb-v",
+        "tp2,pp1,dp2,mbs2,recompute=selective"}) {
     all.push_back({Family::Gpt, layout, 0.1});
   }
+  // Shared key heads, of which tp4 holds copies.
+  all.push_back({Family::Llama, "tp4,pp1,dp1,mbs2,sp", 0.1});
+  all.push_back({Family::Qwen, "tp2,pp2,dp1,mbs1,recompute=full", 0.1});
   return all;
 }
 

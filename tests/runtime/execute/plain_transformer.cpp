@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 #include "kernels/random.h"
 #include "runtime/execute/tokens.h"
@@ -41,10 +42,13 @@ struct Drawing {
   }
 };
 
+/// One sequence through the model.
 class Pass {
  public:
-  Pass(const Transformer& model, const std::map<std::string, PlainMatrix>& parameters)
-      : model_(model), parameters_(parameters) {}
+  /// `seed` of the dropout, and which sequence of the batch this is; none: nothing drops.
+  Pass(const Transformer& model, const std::map<std::string, PlainMatrix>& parameters,
+       std::optional<std::uint64_t> seed = std::nullopt, int sequence = 0)
+      : model_(model), parameters_(parameters), seed_(seed), sequence_(sequence) {}
 
   /// Logits after each token of `text`, [tokens, words].
   PlainMatrix logits(const std::vector<std::int32_t>& text) const {
@@ -56,10 +60,15 @@ class Pass {
         if (has("positions")) x.at(i, c) += p("positions").at(i, c);
       }
     }
+    drop(x, 0);
     for (int l = 0; l < model_.layers; ++l) {
       const std::string layer = "layer " + std::to_string(l) + " ";
-      add(x, attention(norm(x, layer + "norm 1"), layer));
-      add(x, mlp(norm(x, layer + "norm 2"), layer));
+      PlainMatrix branch = attention(norm(x, layer + "norm 1"), layer, 1 + 3 * l);
+      drop(branch, 2 + 3 * l);
+      add(x, branch);
+      branch = mlp(norm(x, layer + "norm 2"), layer);
+      drop(branch, 3 + 3 * l);
+      add(x, branch);
     }
     x = norm(x, "final norm");
     const PlainMatrix& classes = p(model_.tied_embeddings ? "token table" : "head");
@@ -93,6 +102,29 @@ class Pass {
   }
   static void add(PlainMatrix& x, const PlainMatrix& y) {
     for (std::size_t i = 0; i < x.values.size(); ++i) x.values[i] += y.values[i];
+  }
+
+  /// What dropout `place` of step 0 leaves of an element: streams of dropout lie from 2^62 on.
+  [[nodiscard]] double kept(int place, std::uint64_t row, int column, double probability) const {
+    const kernels::RandomKey key{*seed_,
+                                 (std::uint64_t{1} << 62) | static_cast<std::uint64_t>(place)};
+    return kernels::random_word(key, row, column) >= probability * 4294967296.0
+               ? 1 / (1 - probability)
+               : 0;
+  }
+  /// Row = token of the global batch.
+  void drop(PlainMatrix& x, int place) const {
+    if (!seed_ || model_.dropout == 0) return;
+    for (int i = 0; i < x.rows; ++i) {
+      const auto row = static_cast<std::uint64_t>(sequence_) * x.rows + i;
+      for (int c = 0; c < x.cols; ++c) x.at(i, c) *= kept(place, row, c, model_.dropout);
+    }
+  }
+  /// Of a probability: row = (head of the global batch, query).
+  [[nodiscard]] double kept_of_attention(int place, int head, int query, int key) const {
+    if (!seed_ || model_.attention_dropout == 0) return 1;
+    const auto row = static_cast<std::uint64_t>(sequence_ * model_.heads + head) << 32 | query;
+    return kept(place, row, key, model_.attention_dropout);
   }
 
   /// x W + b, where b is there
@@ -142,7 +174,8 @@ class Pass {
     }
   }
 
-  [[nodiscard]] PlainMatrix attention(const PlainMatrix& x, const std::string& layer) const {
+  [[nodiscard]] PlainMatrix attention(const PlainMatrix& x, const std::string& layer,
+                                      int place) const {
     PlainMatrix q = linear(x, layer + "query");
     PlainMatrix k = linear(x, layer + "key");
     const PlainMatrix v = linear(x, layer + "value");
@@ -162,8 +195,9 @@ class Pass {
           total += weight[j];
         }
         for (int j = 0; j <= i; ++j) {
+          const double p = kept_of_attention(place, head, i, j) * weight[j] / total;
           for (int c = 0; c < d; ++c) {
-            out.at(i, head * d + c) += weight[j] / total * v.at(j, kv * d + c);
+            out.at(i, head * d + c) += p * v.at(j, kv * d + c);
           }
         }
       }
@@ -188,6 +222,8 @@ class Pass {
 
   const Transformer& model_;
   const std::map<std::string, PlainMatrix>& parameters_;
+  std::optional<std::uint64_t> seed_;
+  int sequence_;
 };
 
 }  // namespace
@@ -241,12 +277,12 @@ std::vector<double> plain_logits(const Transformer& model,
 }
 
 double plain_loss(const Training& training, const std::map<std::string, PlainMatrix>& parameters) {
-  const Pass pass(training.model, parameters);
   double sum = 0;
   const planner::Workload& workload = training.workload;
   for (int s = 0; s < workload.global_batch; ++s) {
-    sum += pass.loss(
-        synthetic_tokens(training.options.seed, s, 1, workload.seq_len + 1, training.model.vocab));
+    sum += Pass(training.model, parameters, training.options.seed, s)
+               .loss(synthetic_tokens(training.options.seed, s, 1, workload.seq_len + 1,
+                                      training.model.vocab));
   }
   return sum / workload.global_batch;
 }

@@ -22,8 +22,8 @@ std::map<std::string, PlainMatrix> plain_parameters(const Training& training);
 std::map<std::string, PlainMatrix> plain_parameters(const planner::Transformer& model,
                                                     std::uint64_t seed);
 
-/// The oracle: mean loss of the global batch in double precision, written as the formulas stand,
-/// with nothing of the executor or the kernels but their random numbers and the text.
+/// The oracle: mean loss of the global batch at step 0 in double precision, written as the formulas
+/// stand, with nothing of the executor or the kernels but their random numbers and the text.
 double plain_loss(const Training& training, const std::map<std::string, PlainMatrix>& parameters);
 
 /// The same for serving: logits of the token after `text`, computed from the whole of it.

@@ -18,7 +18,7 @@ planner::Transformer tiny_model(Family family, double dropout) {
   model.ffn = 64;
   model.vocab = 97;
   model.max_positions = 16;
-  model.dropout = dropout;
+  model.dropout = model.attention_dropout = dropout;
   if (family == Family::Gpt) {
     model.name = "tiny-gpt";
     model.activation = planner::Activation::Gelu;

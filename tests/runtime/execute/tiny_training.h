@@ -10,7 +10,8 @@ enum class Family { Gpt, Llama, Qwen };
 /// A model small enough to run hundreds of times: 4 layers, hidden 32, 4 heads (Llama: 2 key-value
 /// heads), sequences of 16 tokens, 97 words (not divisible by any tp). Gpt: layer norm, learned
 /// positions, GELU, biases, tied embeddings. Llama: RMS norm, rotary, SwiGLU, separate head. Qwen:
-/// Llama with one key-value head, biases of q, k, v and the head, and tied embeddings.
+/// Llama with one key-value head, biases of q, k, v and the head, and tied embeddings. `dropout`:
+/// of the residual stream and of the attention probabilities.
 planner::Transformer tiny_model(Family family, double dropout = 0);
 
 /// `steps` steps of `global_batch` sequences under the layout that `layout` spells. The schedule is

@@ -14,23 +14,6 @@ namespace {
 using planner::Term;
 using profiles::Seconds;
 
-/// Prices of nothing but `second` for every transfer and collective.
-planner::ScheduleCosts communication_only(const planner::Schedule& schedule, Seconds second) {
-  planner::ScheduleCosts costs;
-  costs.chunks.resize(schedule.chunk_count());
-  costs.stages.resize(schedule.stages);
-  costs.hops_forward.resize(schedule.chunk_count());
-  costs.hops_backward.resize(schedule.chunk_count());
-  for (int c = 0; c < schedule.chunk_count(); ++c) {
-    planner::ChunkCost& chunk = costs.chunks[c];
-    chunk.gradient_reduce.assign(schedule.chunks[c].gradient_buckets, second);
-    chunk.parameter_gather.assign(schedule.chunks[c].gather_buckets, second);
-    if (c + 1 < schedule.chunk_count()) costs.hops_forward[c].transfer = second;
-    if (c > 0) costs.hops_backward[c].transfer = second;
-  }
-  return costs;
-}
-
 TEST(MeasureParallel, TermsAddUpToTheStep) {
   for (const char* layout :
        {"tp1,pp1,dp1,mbs2", "tp2,pp2,dp2,mbs1,sp,zero1", "tp1,pp2,dp1,mbs1,schedule=zb-v"}) {
@@ -75,33 +58,6 @@ TEST(MeasureParallel, SpansOfAStreamAreOrderedAndApart) {
       EXPECT_LT(std::pair(before.rank, before.stream), std::pair(span.rank, span.stream));
     }
   }
-}
-
-TEST(MeasureReplay, RunsMoreRanksThanCoresAndModelsCommunication) {
-  const Training training =
-      tiny_training(tiny_model(Family::Llama), "tp2,pp2,dp4,mbs1,sp,zero1", 8, 3);
-  // Collectives of a second against computation of milliseconds, and nothing hides them.
-  const Measured measured =
-      measure_replay(training, communication_only(training.schedule, Seconds{1}), {.warm_up = 1});
-  const Measurement& m = measured.measurement;
-  EXPECT_EQ(m.mode, Mode::Replay);
-  EXPECT_EQ(m.ranks, 16);
-  EXPECT_EQ(m.memory.size(), 16U);
-  EXPECT_EQ(measured.timeline.ranks, 2);
-  EXPECT_GT(m.terms.dp, Seconds{0.9});
-  EXPECT_GT(m.terms.compute, Seconds{0});
-  EXPECT_LT(m.terms.compute, Seconds{0.5});
-  EXPECT_NEAR(m.terms.sum().count(), m.step.count(), 1e-9);
-}
-
-TEST(MeasureReplay, TrainsTheSameModel) {
-  const Training training = tiny_training(tiny_model(Family::Gpt), "tp2,pp2,dp2,mbs1", 8, 3);
-  const auto parallel = measure_parallel(training, {.warm_up = 1}).measurement.losses;
-  const auto replay =
-      measure_replay(training, communication_only(training.schedule, Seconds{0}), {.warm_up = 1})
-          .measurement.losses;
-  // Collectives reduce in the order of ranks, whoever arrives first: the same bits.
-  EXPECT_EQ(parallel, replay);
 }
 
 TEST(MeasureParallel, NeedsAStepAfterTheWarmUp) {

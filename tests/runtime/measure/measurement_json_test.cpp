@@ -27,6 +27,7 @@ Measurement example() {
   m.memory[1].at_peak.by_term[2] = {4096};
   m.memory[1].term_peaks.by_term[5] = {17};
   m.losses = {4.5, 4.25};
+  m.executed = Executed{{1, 0}, 2, 8};
   return m;
 }
 
@@ -39,6 +40,7 @@ TEST(MeasurementJson, ReadsBackWhatItWrote) {
   EXPECT_EQ(back.instructions, m.instructions);
   EXPECT_EQ(back.memory, m.memory);
   EXPECT_EQ(back.losses, m.losses);
+  EXPECT_EQ(back.executed, m.executed);
   EXPECT_EQ(back.terms.tp, m.terms.tp);
   EXPECT_EQ(back.mode, m.mode);
 }
