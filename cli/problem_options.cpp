@@ -20,9 +20,6 @@ namespace {
 double fraction_flag(const std::string& text, const std::string& flag) {
   double value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (status == std::errc::result_out_of_range) {
-    throw InputError(flag, "a whole number of at most 2147483647", "'" + text + "'");
-  }
   if (status != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value < 1)) {
     throw InputError(flag, "a fraction from 0 to below 1", "'" + text + "'");
   }
@@ -35,6 +32,9 @@ int count_flag(const std::string& text, const std::string& flag) {
   if (text.empty()) throw InputError(flag, "a whole number of at least 1", "nothing");
   int value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (status == std::errc::result_out_of_range) {
+    throw InputError(flag, "a whole number of at most 2147483647", "'" + text + "'");
+  }
   if (status != std::errc{} || end != text.data() + text.size() || value < 1) {
     throw InputError(flag, "a whole number of at least 1", "'" + text + "'");
   }

@@ -93,9 +93,8 @@ int measure(const MeasureOptions& options, const std::string& version) {
   const auto effort = options.brief ? runtime::Effort::Brief : runtime::Effort::Full;
   const runtime::Host host = runtime::this_host();
   const runtime::HostTables tables =
-      runtime::measure_host(effort, runtime::measuring_cores(host), [&](const std::string& what) {
-        progress.show("measuring: " + what);
-      });
+      runtime::measure_host(effort, runtime::measuring_cores(host),
+                            [&](const std::string& what) { progress.show("measuring: " + what); });
   profiles::DeviceProfile profile = runtime::host_profile(host, tables, today());
   if (!tables.all_reduce.empty()) {
     profiles::Cluster cluster = profiles::load_cluster("host-cpu", profiles::DataFiles());

@@ -18,12 +18,12 @@ struct KnobTurn {
 ///
 /// Knobs are the keys of a layout that decide whether it is legal and whether it fits: degrees,
 /// micro-batch, schedule, chunks, sp, recompute, zero, hsdp, ep, etp and a stated split. Overlap
-/// and the order of axes mend nothing. Offloading is left out: no cluster states how much memory a host has.
-/// When tp, pp or cp turns, dp follows so that as many devices are used as before, or where that
-/// cannot be, all of them; dp alone turns to fewer. What a turn makes meaningless goes with it:
-/// chunks and schedule without a pipeline, sp without tp, ZeRO without replicas, a split of other
-/// chunks. Of a layout that wants more devices than there are, turns that want as many are left out
-/// unless `with_too_many_devices`: they alone never run.
+/// and the order of axes mend nothing. Offloading is left out: no cluster states how much memory a
+/// host has. When tp, pp or cp turns, dp follows so that as many devices are used as before, or
+/// where that cannot be, all of them; dp alone turns to fewer. What a turn makes meaningless goes
+/// with it: chunks and schedule without a pipeline, sp without tp, ZeRO without replicas, a split
+/// of other chunks. Of a layout that wants more devices than there are, turns that want as many are
+/// left out unless `with_too_many_devices`: they alone never run.
 std::vector<KnobTurn> knob_turns(const Layout& layout, const Problem& problem,
                                  bool with_too_many_devices = false);
 

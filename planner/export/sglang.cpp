@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <array>
+
 #include "planner/export/engine_settings.h"
 #include "planner/export/framework_format.h"
 #include "planner/export/python_source.h"
@@ -11,6 +13,8 @@ namespace meshplan::planner {
 namespace {
 
 constexpr std::string_view kProgram = "sglang.launch_server";
+/// Replicas lie side by side, each with its stages.
+constexpr std::array<Axis, 4> kPipelineInside = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
 constexpr const char* kPartition = "SGLANG_PP_LAYER_PARTITION";
 
 void add_data_type(profiles::DataType type, ShellCommand& command) {
@@ -58,6 +62,7 @@ Layout read(std::string_view text, const Problem&, const std::string& where) {
   const ShellScript script = read_shell_script(text, kProgram, where);
   const FlagList flags = read_flags(script.arguments);
   Layout out;
+  out.order = kPipelineInside;
   out.tp = flags.number("--tp-size", where).value_or(1);
   out.pp = flags.number("--pp-size", where).value_or(1);
   out.dp = flags.number("--dp-size", where).value_or(1);

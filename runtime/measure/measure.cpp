@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/kernels.h"
 #include "planner/layout/layout_text.h"
+#include "planner/simulate/simulate.h"
 #include "planner/simulate/terms.h"
 #include "profiles/input_error.h"
 #include "runtime/execute/gather_results.h"
