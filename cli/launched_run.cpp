@@ -45,7 +45,7 @@ bool ended_by_launcher() {
   return sigtimedwait(&end, nullptr, &two_seconds) > 0;
 }
 
-/// While it lives SIGTERM waits a second: launchers send it to all ranks as soon as one has died,
+/// While it lives SIGTERM waits up to five seconds: launchers send it to all ranks as soon as one has died,
 /// and the ranks say first how far each came. Made before the threads that shall not take it; what
 /// follows it is the end of the process.
 class HeldTermination {
@@ -70,7 +70,7 @@ class HeldTermination {
       if (over_) return;
     }
     const auto begin = std::chrono::steady_clock::now();
-    while (std::chrono::steady_clock::now() - begin < std::chrono::seconds(1)) {
+    while (std::chrono::steady_clock::now() - begin < std::chrono::seconds(5)) {
       if (over_) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
