@@ -45,9 +45,9 @@ bool ended_by_launcher() {
   return sigtimedwait(&end, nullptr, &two_seconds) > 0;
 }
 
-/// While it lives SIGTERM waits up to five seconds: launchers send it to all ranks as soon as one has died,
-/// and the ranks say first how far each came. Made before the threads that shall not take it; what
-/// follows it is the end of the process.
+/// While it lives SIGTERM waits up to five seconds: launchers send it to all ranks as soon as one
+/// has died, and the ranks say first how far each came. Made before the threads that shall not take
+/// it; what follows it is the end of the process.
 class HeldTermination {
  public:
   HeldTermination() {
