@@ -108,13 +108,8 @@ std::optional<Measured> measure_launched(const Training& training, const Measure
                           std::move(ranks));
 }
 
-Measured measured_in_turn(const Training& training, const planner::ScheduleCosts& modelled,
-                          const MeasureOptions& options, std::string words,
-                          std::vector<RankResult> ranks) {
-  Measured out = described(training, options, Mode::Replay, std::move(words), ranks);
+void put_together(const Training& training, const planner::ScheduleCosts& modelled, Measured& out) {
   Measurement& m = out.measurement;
-  m.instructions =
-      instruction_times(timeline_of(ranks, training.options.steps), training, options.warm_up);
   const planner::ScheduleCosts costs = with_measured_computation(m.instructions, modelled);
   const planner::SimulatedStep step = planner::simulate_step(training.schedule, costs);
   m.steps = {step.step};
@@ -122,6 +117,16 @@ Measured measured_in_turn(const Training& training, const planner::ScheduleCosts
   m.terms = step.terms;
   m.terms_rank = step.rank;
   out.timeline = planner::simulate(training.schedule, costs);
+}
+
+Measured measured_in_turn(const Training& training, const planner::ScheduleCosts& modelled,
+                          const MeasureOptions& options, std::string words,
+                          std::vector<RankResult> ranks) {
+  Measured out = described(training, options, Mode::Replay, std::move(words), ranks);
+  Measurement& m = out.measurement;
+  m.instructions =
+      instruction_times(timeline_of(ranks, training.options.steps), training, options.warm_up);
+  put_together(training, modelled, out);
   return out;
 }
 

@@ -39,6 +39,10 @@ Measured measured_in_turn(const Training& training, const planner::ScheduleCosts
                           const MeasureOptions& options, std::string words,
                           std::vector<RankResult> ranks);
 
+/// Step and timeline as the simulator puts them together from the measured instructions of `out`,
+/// with communication as in `modelled`.
+void put_together(const Training& training, const planner::ScheduleCosts& modelled, Measured& out);
+
 /// Throws InputError unless a step remains after the warm-up.
 void require_counted_steps(const Training& training, const MeasureOptions& options);
 

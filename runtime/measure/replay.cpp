@@ -8,8 +8,6 @@
 #include "kernels/cpu/kernels.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/rank_place.h"
-#include "planner/simulate/simulate.h"
-#include "profiles/input_error.h"
 #include "runtime/communicator/in_process.h"
 #include "runtime/communicator/lone.h"
 #include "runtime/device/cpu_device.h"
@@ -94,10 +92,7 @@ std::vector<RankResult> executed(const Training& training, const std::vector<Par
 
 Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
                         const MeasureOptions& options) {
-  if (training.options.steps <= options.warm_up) {
-    throw profiles::InputError("steps", "more than those of the warm-up",
-                               std::to_string(training.options.steps));
-  }
+  require_counted_steps(training, options);
   refuse_unsupported(training);
   const planner::Layout& layout = training.layout;
   const Training fewest = with_fewest_microbatches(training);
@@ -127,13 +122,7 @@ Measured measure_replay(const Training& training, const planner::ScheduleCosts& 
     }
   }
   m.instructions = instruction_times(spans, fewest, options.warm_up, kinds);
-  const planner::ScheduleCosts costs = with_measured_computation(m.instructions, modelled);
-  const planner::SimulatedStep step = planner::simulate_step(training.schedule, costs);
-  m.steps = {step.step};
-  m.step = step.step;
-  m.terms = step.terms;
-  m.terms_rank = step.rank;
-  out.timeline = planner::simulate(training.schedule, costs);
+  put_together(training, modelled, out);
   return out;
 }
 
