@@ -60,7 +60,7 @@ std::string collective_answer(const CollectiveQuestion& question, const profiles
                                fmt::format("2 to {} ranks of this cluster", cluster.devices()),
                                std::to_string(ranks));
   }
-  const int per_node = planner::ranks_per_node(cluster);
+  const int per_node = cluster.devices_used_per_node;
   const int nodes = (ranks + per_node - 1) / per_node;
   if (ranks % nodes != 0) {
     throw profiles::InputError("--ranks", fmt::format("ranks that fill {} nodes evenly", nodes),

@@ -182,4 +182,16 @@ TEST(AnswerIsNo, MoreRanksThanDevices) {
   EXPECT_THAT(outcome.err, HasSubstr("2"));
 }
 
+TEST(Predict, ACollectiveOfARackStaysOnItsSwitches) {
+  // 72 devices in 18 servers of one NVLink domain. Over NICs of 50 GB/s a device the bus could not
+  // be faster than 50 GB/s.
+  const Outcome outcome = run_meshplan(
+      words("predict --collective all_reduce --bytes 1G --cluster gb200-nvl72:18 --json"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json answer = json::parse(outcome.out);
+  EXPECT_EQ(answer.at("ranks"), 72);
+  EXPECT_EQ(answer.at("nodes"), 18);
+  EXPECT_GT(answer.at("bus_bytes_per_second").get<double>(), 200e9);
+}
+
 }  // namespace
