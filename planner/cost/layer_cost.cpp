@@ -387,6 +387,13 @@ BlockCost launched(BlockCost block, Seconds host) {
   return block;
 }
 
+BlockCost waiting(BlockCost block, double share) {
+  block.forward.tp += share * block.forward.compute;
+  block.input_grad.tp += share * (block.input_grad.compute + block.weight_grad.compute);
+  block.recompute.tp += share * block.recompute.compute;
+  return block;
+}
+
 BlockCost offloaded(BlockCost block, Bytes bytes, const HostLink& host) {
   const Seconds copy = bytes / host.link;
   const Seconds backward =

@@ -152,6 +152,22 @@ void add_sharded_layers(const Layout& layout, const RankParameters& parameters,
   }
 }
 
+/// By stage: what replicas wait for each other after a step's work, where no tensor-parallel
+/// meeting has kept them in step.
+std::vector<Seconds> waiting_replicas(const CostContext& context, const Layout& layout,
+                                      const std::vector<ChunkCost>& chunks) {
+  std::vector<Seconds> out(static_cast<std::size_t>(layout.pp), Seconds{0});
+  if (layout.tp > 1 || context.profile.waiting.step == 0) return out;
+  const double share = context.profile.waiting.step * microbatches(layout, context.workload);
+  for (std::size_t c = 0; c < chunks.size(); ++c) {
+    const ChunkCost& chunk = chunks[c];
+    out[static_cast<std::size_t>(owner_of_chunk(layout, static_cast<int>(c)))] +=
+        share * (chunk.forward.compute + chunk.recompute.compute + chunk.input_grad.compute +
+                 chunk.weight_grad.compute);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<ChunkCost> chunk_costs(const Transformer& model, const std::vector<int>& split,
@@ -232,6 +248,7 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
   const Seconds norm =
       layout.devices() > 1 ? groups.world.time(Collective::AllReduce, Bytes{4}) : Seconds{0};
   const Seconds exchange = tied_exchange(context, layout, parameters, groups);
+  const std::vector<Seconds> waiting = waiting_replicas(context, layout, out.chunks);
   for (int s = 0; s < layout.pp; ++s) {
     const auto at = static_cast<std::size_t>(s);
     const double whole = whole_gradients[at] * framework.whole_step_bytes;
@@ -240,7 +257,7 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
              ? offloaded_update(context, updated[at], whole)
              : memory_bound_time(rounded(updated[at] * bytes + whole), context.profile).time) +
         framework.step_overhead;
-    out.stages[at].sync = exchange + norm;
+    out.stages[at].sync = exchange + norm + (replicated ? waiting[at] : Seconds{0});
   }
 
   // Transfers between stages and gradient buckets leave through the same NICs.

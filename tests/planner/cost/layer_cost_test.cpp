@@ -126,6 +126,18 @@ TEST(BlockCost, OffloadedActivationsShowBeyondTheWorkBesideThem) {
               1e-12);
 }
 
+TEST(BlockCost, RanksThatMeetWaitForTheLast) {
+  BlockCost block;
+  block.forward.compute = Seconds{2};
+  block.forward.tp = Seconds{1};
+  block.input_grad.compute = Seconds{1};
+  block.weight_grad.compute = Seconds{3};
+  const BlockCost cost = waiting(block, 0.1);
+  EXPECT_NEAR(cost.forward.tp.count(), 1.2, 1e-12);
+  EXPECT_NEAR(cost.input_grad.tp.count(), 0.4, 1e-12);
+  EXPECT_EQ(cost.weight_grad, block.weight_grad);
+}
+
 TEST(BlockCost, AHostThatLaunchesSlowlyHoldsBothPassesBack) {
   // 9 s of host time: 3 beside 2 s of forward, 6 beside 5 s of backward.
   BlockCost block;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <numeric>
 
 #include "planner/cost/price_book.h"
@@ -148,6 +149,29 @@ TEST(ScheduleCosts, BothEndsOfATransferWaitOnAStalledNetwork) {
       none);
   EXPECT_EQ(stalls_of(training_problem("llama-3-8b", "dgx-h100:2", 4096, 32), "tp8,pp2,dp1,mbs1"),
             none);
+}
+
+TEST(ScheduleCosts, RanksThatAreInterruptedWaitForEachOther) {
+  // Two sequences a replica, in two micro-batches.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:1/2", 4096, 4);
+  const auto change = [&](const char* layout) {
+    problem.profile.waiting = {};
+    const ScheduleCosts steady = costs_of(problem, layout);
+    problem.profile.waiting = {.layer = 0.02, .step = 0.01};
+    const ScheduleCosts uneven = costs_of(problem, layout);
+    const Work &before = steady.chunks[0].forward, &after = uneven.chunks[0].forward;
+    const Seconds work = steady.chunks[0].forward.compute + steady.chunks[0].input_grad.compute +
+                         steady.chunks[0].weight_grad.compute;
+    return std::array{(after.tp - before.tp) / before.compute,
+                      (uneven.stages[0].sync - steady.stages[0].sync) / work};
+  };
+  const auto alone = change("tp1,pp1,dp1,mbs1"), tensor = change("tp2,pp1,dp1,mbs1"),
+             data = change("tp1,pp1,dp2,mbs1");
+  EXPECT_EQ(alone, (std::array{0.0, 0.0}));
+  EXPECT_NEAR(tensor[0], 0.02, 1e-9);  // in every layer, and in step at its end
+  EXPECT_EQ(tensor[1], 0);
+  EXPECT_EQ(data[0], 0);
+  EXPECT_NEAR(data[1], 2 * 0.01, 1e-9);
 }
 
 TEST(ScheduleCosts, AFullStageRetriesItsAllocations) {
