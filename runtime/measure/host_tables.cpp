@@ -40,7 +40,7 @@ ProfiledShapes profiled_shapes(Effort effort) {
   out.head_dims =
       full ? std::vector<std::int64_t>{16, 48, 96, 160} : std::vector<std::int64_t>{24, 96};
   out.elementwise_rows = {16, 64, 256, 1024};
-  out.all_reduce_elements = {5 << 4, 5 << 8, 5 << 12, 5 << 16, 5 << 18};
+  out.all_reduce_elements = {5 << 4, 5 << 8, 5 << 12, 5 << 16, 5 << 18, 5 << 21};
   return out;
 }
 
