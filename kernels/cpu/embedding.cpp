@@ -1,7 +1,7 @@
 #include "kernels/embedding.h"
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/queue.h"
-#include "kernels/cpu/vector.h"
 #include "kernels/shape_check.h"
 
 namespace meshplan::kernels::cpu {
@@ -17,14 +17,15 @@ struct GatherRows {
       const W* in = held ? table.row(id) : nullptr;
       Y* out = y.row(r);
       if (held && accumulate) {
-#pragma omp simd
-        for (std::int64_t c = 0; c < y.cols; ++c) out[c] = rounded<Y>(load(in[c]) + load(out[c]));
+        for_each_column<Y>(0, y.cols, [&](auto at) __attribute__((always_inline)) {
+          at.store(out, at.load(in) + at.load(out));
+        });
       } else if (held) {
-#pragma omp simd
-        for (std::int64_t c = 0; c < y.cols; ++c) out[c] = rounded<Y>(load(in[c]));
+        for_each_column<Y>(0, y.cols, [&](auto at)
+                                          __attribute__((always_inline)) { at.store(out, at.load(in)); });
       } else if (!accumulate) {
-#pragma omp simd
-        for (std::int64_t c = 0; c < y.cols; ++c) out[c] = Y{};
+        for_each_column<Y>(0, y.cols, [&](auto at)
+                                          __attribute__((always_inline)) { at.store(out, 0.0F); });
       }
     }
   }

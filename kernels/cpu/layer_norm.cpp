@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/cpu/column_sum.h"
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
@@ -33,9 +34,9 @@ struct Forward {
       const float rest = deviations * share;
       const float mean = rough_mean + rest;
       const float rstd = 1.0F / std::sqrt(squares * share - rest * rest + epsilon);
-#pragma omp simd
-      for (std::int64_t c = 0; c < x.cols; ++c)
-        out[c] = rounded<T>((load(in[c]) - mean) * rstd * gamma[c] + beta[c]);
+      for_each_column<T>(0, x.cols, [&](auto at) __attribute__((always_inline)) {
+        at.store(out, rstd * (at.load(in) - mean) * at.load(gamma) + at.load(beta));
+      });
       means[r] = mean;
       rstds[r] = rstd;
     }
@@ -87,20 +88,19 @@ struct Backward {
             const std::int64_t end = begin + kStretch < cols ? begin + kStretch : cols;
             prefetch_columns(x, first + count, count, begin, end - begin);
             prefetch_columns(dy, first + count, count, begin, end - begin);
-#pragma omp simd
-            for (std::int64_t c = begin; c < end; ++c) {
-              float sum_gamma = 0, sum_beta = 0;
+            for_each_column<T>(begin, end, [&](auto at) __attribute__((always_inline)) {
+              const auto scale = at.load(gamma);
+              decltype(at.load(gamma)) sum_gamma = {}, sum_beta = {};
               for (std::int64_t k = 0; k < count; ++k) {
-                const float h = (load(in[k * in_stride + c]) - mean[k]) * rstd[k];
-                const float d = load(gradient[k * gradient_stride + c]);
+                const auto h = rstd[k] * (at.load(in + k * in_stride) - mean[k]);
+                const auto d = at.load(gradient + k * gradient_stride);
                 sum_gamma += d * h;
                 sum_beta += d;
-                out[k * out_stride + c] =
-                    rounded<T>(rstd[k] * (d * gamma[c] - mean_g[k] - h * mean_gh[k]));
+                at.store(out + k * out_stride, rstd[k] * (d * scale - mean_g[k] - mean_gh[k] * h));
               }
-              dgamma[c] += sum_gamma;
-              dbeta[c] += sum_beta;
-            }
+              at.store(dgamma, at.load(dgamma) + sum_gamma);
+              at.store(dbeta, at.load(dbeta) + sum_beta);
+            });
           }
         });
   }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/cpu/column_sum.h"
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
@@ -22,8 +23,9 @@ struct Forward {
 #pragma omp simd reduction(+ : squares)
       for (std::int64_t c = 0; c < x.cols; ++c) squares += load(in[c]) * load(in[c]);
       const float rstd = 1.0F / std::sqrt(squares * share + epsilon);
-#pragma omp simd
-      for (std::int64_t c = 0; c < x.cols; ++c) out[c] = rounded<T>(load(in[c]) * rstd * gamma[c]);
+      for_each_column<T>(0, x.cols, [&](auto at) __attribute__((always_inline)) {
+        at.store(out, rstd * at.load(in) * at.load(gamma));
+      });
       rstds[r] = rstd;
     }
   }
@@ -64,17 +66,17 @@ struct Backward {
             const std::int64_t end = begin + kStretch < cols ? begin + kStretch : cols;
             prefetch_columns(x, first + count, count, begin, end - begin);
             prefetch_columns(dy, first + count, count, begin, end - begin);
-#pragma omp simd
-            for (std::int64_t c = begin; c < end; ++c) {
-              float sum_gamma = 0;
+            for_each_column<T>(begin, end, [&](auto at) __attribute__((always_inline)) {
+              const auto scale = at.load(gamma);
+              decltype(at.load(gamma)) sum_gamma = {};
               for (std::int64_t k = 0; k < count; ++k) {
-                const float h = load(in[k * in_stride + c]) * rstd[k];
-                const float d = load(gradient[k * gradient_stride + c]);
+                const auto h = rstd[k] * at.load(in + k * in_stride);
+                const auto d = at.load(gradient + k * gradient_stride);
                 sum_gamma += d * h;
-                out[k * out_stride + c] = rounded<T>(rstd[k] * (d * gamma[c] - h * mean_gh[k]));
+                at.store(out + k * out_stride, rstd[k] * (d * scale - mean_gh[k] * h));
               }
-              dgamma[c] += sum_gamma;
-            }
+              at.store(dgamma, at.load(dgamma) + sum_gamma);
+            });
           }
         });
   }
