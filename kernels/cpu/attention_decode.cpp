@@ -19,32 +19,44 @@ struct DotKeys {
   MESHPLAN_INLINE static void run(const float* queries, Matrix<const T> keys, std::int64_t group,
                                   std::int64_t head_dim, float scale, float* scores) {
     const std::int64_t kv_heads = keys.cols / head_dim;
-    for (std::int64_t j = 0; j < keys.rows; ++j) {
+    for_each_row_block<4>(keys.rows, [&](std::int64_t j, auto key_count)
+                                         __attribute__((always_inline)) {
       for (std::int64_t h = 0; h < kv_heads; ++h) {
+        prefetch_columns(keys, j + kAhead, key_count, h * head_dim, head_dim);
         const T* key = keys.row(j) + h * head_dim;
-        prefetch_columns(keys, j + kAhead, 1, h * head_dim, head_dim);
         const float* q = queries + h * group * head_dim;
         float* score = scores + h * group * kKeyTile + j;
         for_each_row_block<4>(
             group, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
-              const float* rows = q + first * head_dim;
-              Lanes sums[count] = {};
-              float rest[count] = {};
-              std::int64_t c = 0;
-              for (; c + kLanes <= head_dim; c += kLanes) {
-                Lanes k, row;
-                load_lanes(key + c, k);
-                for (std::int64_t r = 0; r < count; ++r) {
-                  load_lanes(rows + r * head_dim + c, row);
-                  sums[r] += row * k;
-                }
-              }
-              for (; c < head_dim; ++c)
-                for (std::int64_t r = 0; r < count; ++r)
-                  rest[r] += rows[r * head_dim + c] * load(key[c]);
-              for (std::int64_t r = 0; r < count; ++r)
-                score[(first + r) * kKeyTile] = scale * (total(sums[r]) + rest[r]);
+              dot<decltype(key_count)::value, decltype(count)::value>(
+                  key, keys.stride, q + first * head_dim, head_dim, scale,
+                  score + first * kKeyTile);
             });
+      }
+    });
+  }
+
+  /// kKeys keys times kQueries queries, all sums in registers, so that each number that is loaded
+  /// meets several.
+  template <std::int64_t kKeys, std::int64_t kQueries, class T>
+  MESHPLAN_INLINE static void dot(const T* keys, std::int64_t stride, const float* queries,
+                                  std::int64_t head_dim, float scale, float* scores) {
+    Lanes sums[kKeys][kQueries] = {};
+    std::int64_t c = 0;
+    for (; c + kLanes <= head_dim; c += kLanes) {
+      Lanes key[kKeys], query;
+      for (std::int64_t k = 0; k < kKeys; ++k) load_lanes(keys + k * stride + c, key[k]);
+      for (std::int64_t r = 0; r < kQueries; ++r) {
+        load_lanes(queries + r * head_dim + c, query);
+        for (std::int64_t k = 0; k < kKeys; ++k) sums[k][r] += query * key[k];
+      }
+    }
+    for (std::int64_t r = 0; r < kQueries; ++r) {
+      for (std::int64_t k = 0; k < kKeys; ++k) {
+        float sum = total(sums[k][r]);
+        for (std::int64_t d = c; d < head_dim; ++d)
+          sum += queries[r * head_dim + d] * load(keys[k * stride + d]);
+        scores[r * kKeyTile + k] = scale * sum;
       }
     }
   }
@@ -55,24 +67,40 @@ struct AddValues {
   template <class T>
   MESHPLAN_INLINE static void run(const float* scores, Matrix<const T> values, std::int64_t group,
                                   std::int64_t head_dim, float* outputs) {
-    const std::int64_t heads = values.cols / head_dim * group;
+    const std::int64_t kv_heads = values.cols / head_dim;
     for_each_row_block<4>(
         values.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
-          for (std::int64_t h = 0; h < heads; ++h) {
-            if (h % group == 0)
-              prefetch_columns(values, first + kAhead, count, h / group * head_dim, head_dim);
-            const float* p = scores + h * kKeyTile + first;
-            const T* value = values.row(first) + h / group * head_dim;
-            const std::int64_t stride = values.stride;
-            float* out = outputs + h * head_dim;
-#pragma omp simd
-            for (std::int64_t c = 0; c < head_dim; ++c) {
-              float sum = out[c];
-              for (std::int64_t k = 0; k < count; ++k) sum += p[k] * load(value[k * stride + c]);
-              out[c] = sum;
-            }
+          for (std::int64_t h = 0; h < kv_heads; ++h) {
+            prefetch_columns(values, first + kAhead, count, h * head_dim, head_dim);
+            const T* value = values.row(first) + h * head_dim;
+            for_each_row_block<4>(
+                group, [&](std::int64_t row, auto rows) __attribute__((always_inline)) {
+                  const std::int64_t head = h * group + row;
+                  add<decltype(count)::value, decltype(rows)::value>(
+                      value, values.stride, scores + head * kKeyTile + first, head_dim,
+                      outputs + head * head_dim);
+                });
           }
         });
+  }
+
+  /// kValues values times the probabilities of kQueries queries.
+  template <std::int64_t kValues, std::int64_t kQueries, class T>
+  MESHPLAN_INLINE static void add(const T* values, std::int64_t stride, const float* scores,
+                                  std::int64_t head_dim, float* outputs) {
+    float p[kQueries][kValues];
+    for (std::int64_t r = 0; r < kQueries; ++r)
+      for (std::int64_t k = 0; k < kValues; ++k) p[r][k] = scores[r * kKeyTile + k];
+#pragma omp simd
+    for (std::int64_t c = 0; c < head_dim; ++c) {
+      float value[kValues];
+      for (std::int64_t k = 0; k < kValues; ++k) value[k] = load(values[k * stride + c]);
+      for (std::int64_t r = 0; r < kQueries; ++r) {
+        float sum = outputs[r * head_dim + c];
+        for (std::int64_t k = 0; k < kValues; ++k) sum += p[r][k] * value[k];
+        outputs[r * head_dim + c] = sum;
+      }
+    }
   }
 };
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/vector.h"
 
 namespace meshplan::kernels::cpu {
@@ -23,6 +24,11 @@ MESHPLAN_INLINE Two operator*(Two x, Two y) { return {x.even * y.even, x.odd * y
 MESHPLAN_INLINE Two operator-(Two x, float y) { return x - both(y); }
 MESHPLAN_INLINE Two operator*(float x, Two y) { return both(x) * y; }
 MESHPLAN_INLINE Two& operator+=(Two& x, Two y) { return x = x + y; }
+
+/// Both columns as bf16, the even one in the low half.
+MESHPLAN_INLINE std::uint32_t bf16_word(Two value) {
+  return (bits_rounded_to_bf16(value.even) >> 16) | (bits_rounded_to_bf16(value.odd) & 0xFFFF0000U);
+}
 
 /// f of each column.
 template <class F>
@@ -67,8 +73,7 @@ struct TwoColumns {
     row[c + 1] = value.odd;
   }
   MESHPLAN_INLINE void store(Bf16* row, Two value) const {
-    const std::uint32_t word =
-        (bits_rounded_to_bf16(value.even) >> 16) | (bits_rounded_to_bf16(value.odd) & 0xFFFF0000U);
+    const std::uint32_t word = bf16_word(value);
     std::memcpy(static_cast<void*>(row + c), &word, sizeof(word));
   }
 };
@@ -89,33 +94,49 @@ MESHPLAN_INLINE void for_each_column(std::int64_t begin, std::int64_t end, Body 
   }
 }
 
-/// The sum of f(OneColumn or TwoColumns) over columns [begin, end). `omp simd reduction` would add
-/// its lanes one after the other at the end, which takes as long as several hundred columns.
-template <class T, class F>
-MESHPLAN_INLINE float column_total(std::int64_t begin, std::int64_t end, F f) {
-  constexpr std::int64_t kSums = 64;
+/// Running sums of columns, many, so that additions do not wait for each other.
+struct ColumnSums {
+  static constexpr std::int64_t kSums = 64;
   alignas(64) float sums[kSums] = {};
-  std::int64_t c = begin;
-  for (; c + kSums <= end; c += kSums) {
+
+  /// The sum of all, by halves: `omp simd reduction` adds its lanes one after the other, which
+  /// takes as long as several hundred columns.
+  MESHPLAN_INLINE float total() const {
+    Lanes lanes[kSums / kLanes];
+    for (std::int64_t i = 0; i < kSums / kLanes; ++i) load_lanes(sums + i * kLanes, lanes[i]);
+    lanes[0] = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    return cpu::total(lanes[0]);
+  }
+};
+
+/// Calls add(OneColumn or TwoColumns, i) for stretches of kWidth columns, as far as they fit; i
+/// counts within one. Returns the first column that is left.
+template <class T, std::int64_t kWidth, class Add>
+MESHPLAN_INLINE std::int64_t for_each_sum(std::int64_t c, std::int64_t end, Add add) {
+  for (; c + kWidth <= end; c += kWidth) {
     if constexpr (sizeof(T) == sizeof(Bf16)) {
 #pragma omp simd
-      for (std::int64_t i = 0; i < kSums / 2; ++i) {
-        const Two value = f(TwoColumns{c + 2 * i});
-        sums[i] += value.even;
-        sums[kSums / 2 + i] += value.odd;
-      }
+      for (std::int64_t i = 0; i < kWidth / 2; ++i) add(TwoColumns{c + 2 * i}, i);
     } else {
 #pragma omp simd
-      for (std::int64_t i = 0; i < kSums; ++i) sums[i] += f(OneColumn{c + i});
+      for (std::int64_t i = 0; i < kWidth; ++i) add(OneColumn{c + i}, i);
     }
   }
-  float rest = 0;
-  for (; c < end; ++c) rest += f(OneColumn{c});
-  for (std::int64_t width = kSums / 2; width > 0; width /= 2) {
-#pragma omp simd
-    for (std::int64_t i = 0; i < width; ++i) sums[i] += sums[width + i];
-  }
-  return sums[0] + rest;
+  return c;
+}
+MESHPLAN_INLINE void add_to(ColumnSums& to, std::int64_t i, float value) { to.sums[i] += value; }
+MESHPLAN_INLINE void add_to(ColumnSums& to, std::int64_t i, Two value) {
+  to.sums[i] += value.even;
+  to.sums[ColumnSums::kSums / 2 + i] += value.odd;
+}
+
+/// Adds up columns [begin, end): calls add(OneColumn or TwoColumns, i), which hands its values and
+/// i on to `add_to`.
+template <class T, class Add>
+MESHPLAN_INLINE void sum_columns(std::int64_t begin, std::int64_t end, Add add) {
+  std::int64_t c = for_each_sum<T, ColumnSums::kSums>(begin, end, add);
+  c = for_each_sum<T, 16>(c, end, add);
+  for (; c < end; ++c) add(OneColumn{c}, std::int64_t{0});
 }
 
 }  // namespace meshplan::kernels::cpu

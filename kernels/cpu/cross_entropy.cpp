@@ -37,7 +37,7 @@ struct MaxOfRows {
   }
 };
 
-/// e^x of each column; 0 below -60.
+/// e^x of each column.
 template <class Value>
 MESHPLAN_INLINE Value decays(Value x) {
   return mapped([](float v) __attribute__((always_inline)) { return decay(v); }, x);
@@ -54,10 +54,11 @@ struct SumOfRows {
       double total = 0;
       for (std::int64_t first = 0; first < logits.cols; first += kPart) {
         const std::int64_t last = first + kPart < logits.cols ? first + kPart : logits.cols;
-        total += static_cast<double>(
-            column_total<T>(first, last, [&](auto at) __attribute__((always_inline)) {
-              return decays(at.load(in) - max);
-            }));
+        ColumnSums sum;
+        sum_columns<T>(first, last, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+          add_to(sum, i, decays(at.load(in) - max));
+        });
+        total += static_cast<double>(sum.total());
       }
       sum_exp[r] = static_cast<float>(total);
     }

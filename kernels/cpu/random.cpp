@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <type_traits>
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/draw.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/cpu/vector.h"
@@ -15,23 +17,48 @@ namespace meshplan::kernels::cpu {
 namespace {
 
 /// Calls visit(row, group, first column of the view, offset in the group, columns) over a shard,
-/// which may begin and end inside a group. The size of a whole group is a constant.
-template <class Visit>
+/// which may begin and end inside a group of kGroup columns. The size of a whole group is a
+/// constant.
+template <std::int64_t kGroup, class Visit>
 MESHPLAN_INLINE void for_each_group(std::int64_t rows, std::int64_t cols, std::int64_t first_column,
                                     Visit visit) {
-  const std::int64_t begin = first_column / kRandomGroup;
-  const std::int64_t end = (first_column + cols + kRandomGroup - 1) / kRandomGroup;
+  const std::int64_t begin = first_column / kGroup;
+  const std::int64_t end = (first_column + cols + kGroup - 1) / kGroup;
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t group = begin; group < end; ++group) {
-      const std::int64_t column = group * kRandomGroup - first_column;
-      if (column >= 0 && column + kRandomGroup <= cols) {
+      const std::int64_t column = group * kGroup - first_column;
+      if (column >= 0 && column + kGroup <= cols) {
         visit(r, group, column, std::int64_t{0},
-              std::integral_constant<std::int64_t, kRandomGroup>{});
+              std::integral_constant<std::int64_t, kGroup>{});
       } else {
         const std::int64_t from = std::max<std::int64_t>(column, 0);
-        visit(r, group, from, from - column, std::min(column + kRandomGroup, cols) - from);
+        visit(r, group, from, from - column, std::min(column + kGroup, cols) - from);
       }
     }
+  }
+}
+
+/// y[c] = kept[c] ? factor * x[c] : 0, `kept` being all bits or none.
+template <class Size>
+MESHPLAN_INLINE void keep_columns(const float* x, float* y, const std::uint16_t* kept, float factor,
+                                  Size size) {
+#pragma omp simd
+  for (std::int64_t c = 0; c < size; ++c) y[c] = kept[c] != 0 ? factor * x[c] : 0.0F;
+}
+template <class Size>
+MESHPLAN_INLINE void keep_columns(const Bf16* x, Bf16* y, const std::uint16_t* kept, float factor,
+                                  Size size) {
+  const std::int64_t pairs = size / 2;
+#pragma omp simd
+  for (std::int64_t i = 0; i < pairs; ++i) {
+    std::uint32_t mask = 0;
+    std::memcpy(&mask, kept + 2 * i, sizeof(mask));
+    const std::uint32_t word = bf16_word(factor * TwoColumns{2 * i}.load(x)) & mask;
+    std::memcpy(static_cast<void*>(y + 2 * i), &word, sizeof(word));
+  }
+  if (size % 2 != 0) {
+    const std::int64_t last = size - 1;
+    y[last] = rounded<Bf16>(kept[last] != 0 ? factor * load(x[last]) : 0.0F);
   }
 }
 
@@ -40,17 +67,13 @@ struct DropRows {
   MESHPLAN_INLINE static void run(Matrix<const T> x, Matrix<T> y, std::uint32_t threshold,
                                   float factor, RandomKey key, std::int64_t first_row,
                                   std::int64_t first_column) {
-    for_each_group(
+    for_each_group<kKeptColumns>(
         x.rows, x.cols, first_column,
-        [&](std::int64_t r, std::int64_t group, std::int64_t column, std::int64_t offset, auto size)
+        [&](std::int64_t r, std::int64_t pair, std::int64_t column, std::int64_t offset, auto size)
             __attribute__((always_inline)) {
-              alignas(64) std::uint32_t words[kRandomGroup];
-              draw(key, static_cast<std::uint64_t>(first_row + r), group, words);
-              const T* in = x.row(r) + column;
-              T* out = y.row(r) + column;
-#pragma omp simd
-              for (std::int64_t c = 0; c < size; ++c)
-                out[c] = rounded<T>(words[offset + c] >= threshold ? load(in[c]) * factor : 0.0F);
+              alignas(64) std::uint16_t kept[kKeptColumns];
+              draw_kept(key, static_cast<std::uint64_t>(first_row + r), pair, threshold, kept);
+              keep_columns(x.row(r) + column, y.row(r) + column, kept + offset, factor, size);
             });
   }
 };
@@ -101,7 +124,7 @@ struct NormalRows {
   MESHPLAN_INLINE static void run(Matrix<T> y, float mean, float stddev, RandomKey key,
                                   RandomKey angle_key, std::int64_t first_row,
                                   std::int64_t first_column) {
-    for_each_group(
+    for_each_group<kRandomGroup>(
         y.rows, y.cols, first_column,
         [&](std::int64_t r, std::int64_t group, std::int64_t column, std::int64_t offset,
             auto size) __attribute__((always_inline)) {
