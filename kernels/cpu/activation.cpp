@@ -39,11 +39,13 @@ MESHPLAN_INLINE ValueAndSlope evaluate(float x) {
 /// f and f' of one or two columns.
 template <Activation kKind, class Value>
 MESHPLAN_INLINE Value values(Value x) {
-  return mapped([](float v) __attribute__((always_inline)) { return evaluate<kKind>(v).value; }, x);
+  return mapped(
+      [](float v) __attribute__((always_inline)) { return evaluate<kKind>(v).value; }, x);
 }
 template <Activation kKind, class Value>
 MESHPLAN_INLINE Value slopes(Value x) {
-  return mapped([](float v) __attribute__((always_inline)) { return evaluate<kKind>(v).slope; }, x);
+  return mapped(
+      [](float v) __attribute__((always_inline)) { return evaluate<kKind>(v).slope; }, x);
 }
 
 template <Activation kKind>
@@ -53,9 +55,10 @@ struct Forward {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const T* in = x.row(r);
       T* out = y.row(r);
-      for_each_column<T>(0, x.cols, [&](auto at) __attribute__((always_inline)) {
-        at.store(out, values<kKind>(at.load(in)));
-      });
+      for_each_column<T>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, values<kKind>(at.load(in)));
+          });
     }
   }
 };
@@ -68,9 +71,10 @@ struct Backward {
       const T* in = x.row(r);
       const T* gradient = dy.row(r);
       T* out = dx.row(r);
-      for_each_column<T>(0, x.cols, [&](auto at) __attribute__((always_inline)) {
-        at.store(out, at.load(gradient) * slopes<kKind>(at.load(in)));
-      });
+      for_each_column<T>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, at.load(gradient) * slopes<kKind>(at.load(in)));
+          });
     }
   }
 };
@@ -83,9 +87,10 @@ struct GatedForward {
       const T* g = gate.row(r);
       const T* u = up.row(r);
       T* out = y.row(r);
-      for_each_column<T>(0, gate.cols, [&](auto at) __attribute__((always_inline)) {
-        at.store(out, values<kKind>(at.load(g)) * at.load(u));
-      });
+      for_each_column<T>(
+          0, gate.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, values<kKind>(at.load(g)) * at.load(u));
+          });
     }
   }
 };
@@ -101,11 +106,12 @@ struct GatedBackward {
       const T* gradient = dy.row(r);
       T* gate_out = dgate.row(r);
       T* up_out = dup.row(r);
-      for_each_column<T>(0, gate.cols, [&](auto at) __attribute__((always_inline)) {
-        const auto x = at.load(g), d = at.load(gradient), factor = at.load(u);
-        at.store(gate_out, d * factor * slopes<kKind>(x));
-        at.store(up_out, d * values<kKind>(x));
-      });
+      for_each_column<T>(
+          0, gate.cols, [&](auto at) __attribute__((always_inline)) {
+            const auto x = at.load(g), d = at.load(gradient), factor = at.load(u);
+            at.store(gate_out, d * factor * slopes<kKind>(x));
+            at.store(up_out, d * values<kKind>(x));
+          });
     }
   }
 };

@@ -25,21 +25,21 @@ struct DotKeys {
   MESHPLAN_INLINE static void run(const float* queries, Matrix<const T> keys, std::int64_t group,
                                   std::int64_t head_dim, float scale, float* scores) {
     const std::int64_t kv_heads = keys.cols / head_dim;
-    for_each_row_block<4>(keys.rows, [&](std::int64_t first_key, auto key_count)
-                                         __attribute__((always_inline)) {
-      for (std::int64_t h = 0; h < kv_heads; ++h) {
-        for_each_row_block<4>(group, [&](std::int64_t row, auto row_count)
-                                         __attribute__((always_inline)) {
-          const std::int64_t head = h * group + row;
-          float dots[decltype(row_count)::value][decltype(key_count)::value];
-          dot_rows(queries + head * head_dim, head_dim, keys.row(first_key) + h * head_dim,
-                   keys.stride, head_dim, row == 0, dots);
-          for (std::int64_t r = 0; r < row_count; ++r)
-            for (std::int64_t j = 0; j < key_count; ++j)
-              scores[(head + r) * kKeyTile + first_key + j] = scale * dots[r][j];
+    for_each_row_block<4>(
+        keys.rows, [&](std::int64_t first_key, auto key_count) __attribute__((always_inline)) {
+          for (std::int64_t h = 0; h < kv_heads; ++h) {
+            for_each_row_block<4>(
+                group, [&](std::int64_t row, auto row_count) __attribute__((always_inline)) {
+                  const std::int64_t head = h * group + row;
+                  float dots[decltype(row_count)::value][decltype(key_count)::value];
+                  dot_rows(queries + head * head_dim, head_dim, keys.row(first_key) + h * head_dim,
+                           keys.stride, head_dim, row == 0, dots);
+                  for (std::int64_t r = 0; r < row_count; ++r)
+                    for (std::int64_t j = 0; j < key_count; ++j)
+                      scores[(head + r) * kKeyTile + first_key + j] = scale * dots[r][j];
+                });
+          }
         });
-      }
-    });
   }
 };
 
@@ -49,18 +49,18 @@ struct AddValues {
   MESHPLAN_INLINE static void run(const float* scores, Matrix<const T> values, std::int64_t group,
                                   std::int64_t head_dim, float* outputs) {
     const std::int64_t kv_heads = values.cols / head_dim;
-    for_each_row_block<4>(values.rows, [&](std::int64_t first, auto count)
-                                           __attribute__((always_inline)) {
-      for (std::int64_t h = 0; h < kv_heads; ++h) {
-        for_each_row_block<4>(group, [&](std::int64_t row, auto row_count)
-                                         __attribute__((always_inline)) {
-          const std::int64_t head = h * group + row;
-          add<decltype(row_count)::value, decltype(count)::value>(
-              scores + head * kKeyTile + first, values.row(first) + h * head_dim, values.stride,
-              head_dim, row == 0, outputs + head * head_dim);
+    for_each_row_block<4>(
+        values.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
+          for (std::int64_t h = 0; h < kv_heads; ++h) {
+            for_each_row_block<4>(
+                group, [&](std::int64_t row, auto row_count) __attribute__((always_inline)) {
+                  const std::int64_t head = h * group + row;
+                  add<decltype(row_count)::value, decltype(count)::value>(
+                      scores + head * kKeyTile + first, values.row(first) + h * head_dim,
+                      values.stride, head_dim, row == 0, outputs + head * head_dim);
+                });
+          }
         });
-      }
-    });
   }
 
   /// Some heads of one group and some values, each of which meets all of these heads once loaded.
@@ -136,8 +136,9 @@ void decode_sequence(const AttentionForward& op, std::int64_t sequence, Queue& q
   for (std::int64_t j = 0; j < seen; j += kKeyTile) {
     const std::int64_t count = std::min(kKeyTile, seen - j);
     with_type(op.k.type, [&]<class T>(T) {
-      vectorised<DotKeys>(set, static_cast<const float*>(queries), matrix<T>(rows(op.k, first_key + j, count)), group,
-                          s.head_dim, s.scale, scores);
+      vectorised<DotKeys>(set, static_cast<const float*>(queries),
+                          matrix<T>(rows(op.k, first_key + j, count)), group, s.head_dim, s.scale,
+                          scores);
     });
     vectorised<SoftmaxStep>(set, tile, s, dropout, j, count, scores, outputs, max, sum);
     with_type(op.v.type, [&]<class T>(T) {

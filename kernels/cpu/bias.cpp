@@ -14,9 +14,10 @@ struct AddBias {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const T* in = x.row(r);
       T* out = y.row(r);
-      for_each_column<T>(0, x.cols, [&](auto at) __attribute__((always_inline)) {
-        at.store(out, at.load(in) + at.load(bias));
-      });
+      for_each_column<T>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, at.load(in) + at.load(bias));
+          });
     }
   }
 };
@@ -28,15 +29,16 @@ struct SumColumns {
         dy.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
           const T* top = dy.row(first);
           const std::int64_t stride = dy.stride;
-          for_each_stretch(dy.cols, [&](std::int64_t begin, auto size)
-                                        __attribute__((always_inline)) {
-            prefetch_columns(dy, first + count, count, begin, size);
-            for_each_column<T>(begin, begin + size, [&](auto at) __attribute__((always_inline)) {
-              auto sum = at.load(top);
-              for (std::int64_t k = 1; k < count; ++k) sum += at.load(top + k * stride);
-              at.store(dbias, at.load(dbias) + sum);
-            });
-          });
+          for_each_stretch(
+              dy.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+                prefetch_columns(dy, first + count, count, begin, size);
+                for_each_column<T>(
+                    begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                      auto sum = at.load(top);
+                      for (std::int64_t k = 1; k < count; ++k) sum += at.load(top + k * stride);
+                      at.store(dbias, at.load(dbias) + sum);
+                    });
+              });
         });
   }
 };

@@ -40,7 +40,8 @@ struct MaxOfRows {
 /// e^x of each column.
 template <class Value>
 MESHPLAN_INLINE Value decays(Value x) {
-  return mapped([](float v) __attribute__((always_inline)) { return decay(v); }, x);
+  return mapped(
+      [](float v) __attribute__((always_inline)) { return decay(v); }, x);
 }
 
 struct SumOfRows {
@@ -55,9 +56,10 @@ struct SumOfRows {
       for (std::int64_t first = 0; first < logits.cols; first += kPart) {
         const std::int64_t last = first + kPart < logits.cols ? first + kPart : logits.cols;
         ColumnSums sum;
-        sum_columns<T>(first, last, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
-          add_to(sum, i, decays(at.load(in) - max));
-        });
+        sum_columns<T>(
+            first, last, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+              add_to(sum, i, decays(at.load(in) - max));
+            });
         total += static_cast<double>(sum.total());
       }
       sum_exp[r] = static_cast<float>(total);
@@ -79,9 +81,10 @@ struct GradientRows {
       const bool held = target >= 0 && target < logits.cols;
       // Before the loop, which may overwrite the logits.
       const float at_target = held ? factor * decay(load(in[target]) - max) - scale : 0.0F;
-      for_each_column<T>(0, logits.cols, [&](auto at) __attribute__((always_inline)) {
-        at.store(out, factor * decays(at.load(in) - max));
-      });
+      for_each_column<T>(
+          0, logits.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, factor * decays(at.load(in) - max));
+          });
       if (held) out[target] = rounded<T>(at_target);
     }
   }

@@ -14,9 +14,10 @@ struct AddRows {
       const X* a = x.row(r);
       const R* b = residual.row(r);
       Y* out = y.row(r);
-      for_each_column<Y>(0, x.cols, [&](auto at) __attribute__((always_inline)) {
-        at.store(out, at.load(a) + at.load(b));
-      });
+      for_each_column<Y>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, at.load(a) + at.load(b));
+          });
     }
   }
 };
@@ -27,9 +28,10 @@ struct ScaleRows {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const X* in = x.row(r);
       Y* out = y.row(r);
-      for_each_column<Y>(0, x.cols, [&](auto at) __attribute__((always_inline)) {
-        at.store(out, factor * at.load(in));
-      });
+      for_each_column<Y>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, factor * at.load(in));
+          });
     }
   }
 };
@@ -39,8 +41,8 @@ struct FillRows {
   MESHPLAN_INLINE static void run(Matrix<Y> y, float value) {
     for (std::int64_t r = 0; r < y.rows; ++r) {
       Y* out = y.row(r);
-      for_each_column<Y>(0, y.cols, [&](auto at)
-                                        __attribute__((always_inline)) { at.store(out, value); });
+      for_each_column<Y>(
+          0, y.cols, [&](auto at) __attribute__((always_inline)) { at.store(out, value); });
     }
   }
 };

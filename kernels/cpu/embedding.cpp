@@ -20,10 +20,11 @@ struct GatherRows {
       // What a processor fetches ahead by itself ends with the row: the next one lies anywhere.
       const std::int64_t next = r + 1 < y.rows ? ids[r + 1] - first_id : -1;
       const auto for_each_gathered = [&](auto body) __attribute__((always_inline)) {
-        for_each_stretch(y.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
-          if (next >= 0) prefetch_columns(table, next, 1, begin, size);
-          for_each_column<Y>(begin, begin + size, body);
-        });
+        for_each_stretch(
+            y.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+              if (next >= 0) prefetch_columns(table, next, 1, begin, size);
+              for_each_column<Y>(begin, begin + size, body);
+            });
       };
       if (held && accumulate) {
         for_each_gathered([&](auto at) __attribute__((always_inline)) {
@@ -33,8 +34,8 @@ struct GatherRows {
         for_each_gathered([&](auto at)
                               __attribute__((always_inline)) { at.store(out, at.load(in)); });
       } else if (!accumulate) {
-        for_each_column<Y>(0, y.cols, [&](auto at)
-                                          __attribute__((always_inline)) { at.store(out, 0.0F); });
+        for_each_column<Y>(
+            0, y.cols, [&](auto at) __attribute__((always_inline)) { at.store(out, 0.0F); });
       }
     }
   }

@@ -10,21 +10,21 @@ namespace {
 struct DotRows {
   MESHPLAN_INLINE static void run(Matrix<const float> a, Matrix<const float> b, const float* bias,
                                   Matrix<float> c, bool accumulate) {
-    for_each_row_block<4>(b.rows, [&](std::int64_t column, auto columns)
-                                      __attribute__((always_inline)) {
-      for_each_row_block<4>(a.rows, [&](std::int64_t row, auto rows)
-                                        __attribute__((always_inline)) {
-        float dots[decltype(rows)::value][decltype(columns)::value];
-        dot_rows(a.row(row), a.stride, b.row(column), b.stride, b.cols, row == 0, dots);
-        for (std::int64_t i = 0; i < rows; ++i) {
-          float* out = c.row(row + i) + column;
-          for (std::int64_t j = 0; j < columns; ++j) {
-            const float before = accumulate ? out[j] : (bias ? bias[column + j] : 0.0F);
-            out[j] = before + dots[i][j];
-          }
-        }
-      });
-    });
+    for_each_row_block<4>(
+        b.rows, [&](std::int64_t column, auto columns) __attribute__((always_inline)) {
+          for_each_row_block<4>(
+              a.rows, [&](std::int64_t row, auto rows) __attribute__((always_inline)) {
+                float dots[decltype(rows)::value][decltype(columns)::value];
+                dot_rows(a.row(row), a.stride, b.row(column), b.stride, b.cols, row == 0, dots);
+                for (std::int64_t i = 0; i < rows; ++i) {
+                  float* out = c.row(row + i) + column;
+                  for (std::int64_t j = 0; j < columns; ++j) {
+                    const float before = accumulate ? out[j] : (bias ? bias[column + j] : 0.0F);
+                    out[j] = before + dots[i][j];
+                  }
+                }
+              });
+        });
   }
 };
 

@@ -25,25 +25,29 @@ struct Forward {
       const T* in = x.row(r);
       T* out = y.row(r);
       ColumnSums sum;
-      sum_columns<T>(0, sample, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
-        add_to(sum, i, at.load(in));
-      });
+      sum_columns<T>(
+          0, sample, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+            add_to(sum, i, at.load(in));
+          });
       const float rough_mean = sum.total() / static_cast<float>(sample);
       ColumnSums deviations, squares;
-      sum_columns<T>(0, x.cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
-        const auto deviation = at.load(in) - rough_mean;
-        add_to(deviations, i, deviation);
-        add_to(squares, i, deviation * deviation);
-      });
+      sum_columns<T>(
+          0, x.cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+            const auto deviation = at.load(in) - rough_mean;
+            add_to(deviations, i, deviation);
+            add_to(squares, i, deviation * deviation);
+          });
       const float rest = deviations.total() * share;
       const float mean = rough_mean + rest;
       const float rstd = 1.0F / std::sqrt(squares.total() * share - rest * rest + epsilon);
-      for_each_stretch(x.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
-        prefetch_columns(x, r + 1, 1, begin, size);
-        for_each_column<T>(begin, begin + size, [&](auto at) __attribute__((always_inline)) {
-          at.store(out, rstd * (at.load(in) - mean) * at.load(gamma) + at.load(beta));
-        });
-      });
+      for_each_stretch(
+          x.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+            prefetch_columns(x, r + 1, 1, begin, size);
+            for_each_column<T>(
+                begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                  at.store(out, rstd * (at.load(in) - mean) * at.load(gamma) + at.load(beta));
+                });
+          });
       means[r] = mean;
       rstds[r] = rstd;
     }
@@ -67,11 +71,12 @@ struct Backward {
             mean[k] = row_mean;
             rstd[k] = rstds[first + k];
             ColumnSums sum_g, sum_gh;
-            sum_columns<T>(0, cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
-              const auto g = at.load(gradient) * at.load(gamma);
-              add_to(sum_g, i, g);
-              add_to(sum_gh, i, g * (at.load(in) - row_mean));
-            });
+            sum_columns<T>(
+                0, cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+                  const auto g = at.load(gradient) * at.load(gamma);
+                  add_to(sum_g, i, g);
+                  add_to(sum_gh, i, g * (at.load(in) - row_mean));
+                });
             mean_g[k] = share * sum_g.total();
             mean_gh[k] = share * rstd[k] * sum_gh.total();
           }
@@ -80,24 +85,28 @@ struct Backward {
           T* out = dx.row(first);
           const std::int64_t in_stride = x.stride, gradient_stride = dy.stride,
                              out_stride = dx.stride;
-          for_each_stretch(cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
-            prefetch_columns(x, first + count, count, begin, size);
-            prefetch_columns(dy, first + count, count, begin, size);
-            for_each_column<T>(begin, begin + size, [&](auto at) __attribute__((always_inline)) {
-              const auto scale = at.load(gamma);
-              decltype(at.load(gamma)) sum_gamma = {}, sum_beta = {}, results[decltype(count)::value];
-              for (std::int64_t k = 0; k < count; ++k) {
-                const auto h = rstd[k] * (at.load(in + k * in_stride) - mean[k]);
-                const auto d = at.load(gradient + k * gradient_stride);
-                sum_gamma += d * h;
-                sum_beta += d;
-                results[k] = rstd[k] * (d * scale - mean_g[k] - mean_gh[k] * h);
-              }
-              for (std::int64_t k = 0; k < count; ++k) at.store(out + k * out_stride, results[k]);
-              at.store(dgamma, at.load(dgamma) + sum_gamma);
-              at.store(dbeta, at.load(dbeta) + sum_beta);
-            });
-          });
+          for_each_stretch(
+              cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+                prefetch_columns(x, first + count, count, begin, size);
+                prefetch_columns(dy, first + count, count, begin, size);
+                for_each_column<T>(
+                    begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                      const auto scale = at.load(gamma);
+                      decltype(at.load(gamma)) sum_gamma = {}, sum_beta = {},
+                                               results[decltype(count)::value];
+                      for (std::int64_t k = 0; k < count; ++k) {
+                        const auto h = rstd[k] * (at.load(in + k * in_stride) - mean[k]);
+                        const auto d = at.load(gradient + k * gradient_stride);
+                        sum_gamma += d * h;
+                        sum_beta += d;
+                        results[k] = rstd[k] * (d * scale - mean_g[k] - mean_gh[k] * h);
+                      }
+                      for (std::int64_t k = 0; k < count; ++k)
+                        at.store(out + k * out_stride, results[k]);
+                      at.store(dgamma, at.load(dgamma) + sum_gamma);
+                      at.store(dbeta, at.load(dbeta) + sum_beta);
+                    });
+              });
         });
   }
 };

@@ -28,8 +28,7 @@ MESHPLAN_INLINE void for_each_group(std::int64_t rows, std::int64_t cols, std::i
     for (std::int64_t group = begin; group < end; ++group) {
       const std::int64_t column = group * kGroup - first_column;
       if (column >= 0 && column + kGroup <= cols) {
-        visit(r, group, column, std::int64_t{0},
-              std::integral_constant<std::int64_t, kGroup>{});
+        visit(r, group, column, std::int64_t{0}, std::integral_constant<std::int64_t, kGroup>{});
       } else {
         const std::int64_t from = std::max<std::int64_t>(column, 0);
         visit(r, group, from, from - column, std::min(column + kGroup, cols) - from);

@@ -19,16 +19,19 @@ struct Forward {
       const T* in = x.row(r);
       T* out = y.row(r);
       ColumnSums squares;
-      sum_columns<T>(0, x.cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
-        add_to(squares, i, at.load(in) * at.load(in));
-      });
+      sum_columns<T>(
+          0, x.cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+            add_to(squares, i, at.load(in) * at.load(in));
+          });
       const float rstd = 1.0F / std::sqrt(squares.total() * share + epsilon);
-      for_each_stretch(x.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
-        prefetch_columns(x, r + 1, 1, begin, size);
-        for_each_column<T>(begin, begin + size, [&](auto at) __attribute__((always_inline)) {
-          at.store(out, rstd * at.load(in) * at.load(gamma));
-        });
-      });
+      for_each_stretch(
+          x.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+            prefetch_columns(x, r + 1, 1, begin, size);
+            for_each_column<T>(
+                begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                  at.store(out, rstd * at.load(in) * at.load(gamma));
+                });
+          });
       rstds[r] = rstd;
     }
   }
@@ -47,9 +50,10 @@ struct Backward {
             const T* in = x.row(first + k);
             const T* gradient = dy.row(first + k);
             ColumnSums gx;
-            sum_columns<T>(0, cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
-              add_to(gx, i, at.load(gradient) * at.load(gamma) * at.load(in));
-            });
+            sum_columns<T>(
+                0, cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+                  add_to(gx, i, at.load(gradient) * at.load(gamma) * at.load(in));
+                });
             rstd[k] = rstds[first + k];
             mean_gh[k] = share * rstd[k] * gx.total();
           }
@@ -58,22 +62,25 @@ struct Backward {
           T* out = dx.row(first);
           const std::int64_t in_stride = x.stride, gradient_stride = dy.stride,
                              out_stride = dx.stride;
-          for_each_stretch(cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
-            prefetch_columns(x, first + count, count, begin, size);
-            prefetch_columns(dy, first + count, count, begin, size);
-            for_each_column<T>(begin, begin + size, [&](auto at) __attribute__((always_inline)) {
-              const auto scale = at.load(gamma);
-              decltype(at.load(gamma)) sum_gamma = {}, results[decltype(count)::value];
-              for (std::int64_t k = 0; k < count; ++k) {
-                const auto h = rstd[k] * at.load(in + k * in_stride);
-                const auto d = at.load(gradient + k * gradient_stride);
-                sum_gamma += d * h;
-                results[k] = rstd[k] * (d * scale - mean_gh[k] * h);
-              }
-              for (std::int64_t k = 0; k < count; ++k) at.store(out + k * out_stride, results[k]);
-              at.store(dgamma, at.load(dgamma) + sum_gamma);
-            });
-          });
+          for_each_stretch(
+              cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+                prefetch_columns(x, first + count, count, begin, size);
+                prefetch_columns(dy, first + count, count, begin, size);
+                for_each_column<T>(
+                    begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                      const auto scale = at.load(gamma);
+                      decltype(at.load(gamma)) sum_gamma = {}, results[decltype(count)::value];
+                      for (std::int64_t k = 0; k < count; ++k) {
+                        const auto h = rstd[k] * at.load(in + k * in_stride);
+                        const auto d = at.load(gradient + k * gradient_stride);
+                        sum_gamma += d * h;
+                        results[k] = rstd[k] * (d * scale - mean_gh[k] * h);
+                      }
+                      for (std::int64_t k = 0; k < count; ++k)
+                        at.store(out + k * out_stride, results[k]);
+                      at.store(dgamma, at.load(dgamma) + sum_gamma);
+                    });
+              });
         });
   }
 };

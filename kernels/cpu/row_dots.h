@@ -47,8 +47,8 @@ MESHPLAN_INLINE void from_step_order(const float* from, float* to, std::int64_t 
 /// dots[i][j] = a_i . b_j over `size` numbers, for kA rows in step order and kB rows of T.
 ///
 /// All sums stay in registers, so that each number that is loaded meets several: one product alone
-/// would wait for its two loads. `ahead`: asks for the rows of b that are kRowsAhead further on, bit
-/// by bit; asked for all at once they would hold up the sums.
+/// would wait for its two loads. `ahead`: asks for the rows of b that are kRowsAhead further on,
+/// bit by bit; asked for all at once they would hold up the sums.
 template <std::int64_t kA, std::int64_t kB, class T>
 MESHPLAN_INLINE void dot_rows(const float* a, std::int64_t a_stride, const T* b,
                               std::int64_t b_stride, std::int64_t size, bool ahead,
