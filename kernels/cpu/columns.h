@@ -25,11 +25,6 @@ MESHPLAN_INLINE Two operator-(Two x, float y) { return x - both(y); }
 MESHPLAN_INLINE Two operator*(float x, Two y) { return both(x) * y; }
 MESHPLAN_INLINE Two& operator+=(Two& x, Two y) { return x = x + y; }
 
-/// Both columns as bf16, the even one in the low half.
-MESHPLAN_INLINE std::uint32_t bf16_word(Two value) {
-  return (bits_rounded_to_bf16(value.even) >> 16) | (bits_rounded_to_bf16(value.odd) & 0xFFFF0000U);
-}
-
 /// f of each column.
 template <class F>
 MESHPLAN_INLINE float mapped(F f, float x) {
@@ -73,7 +68,8 @@ struct TwoColumns {
     row[c + 1] = value.odd;
   }
   MESHPLAN_INLINE void store(Bf16* row, Two value) const {
-    const std::uint32_t word = bf16_word(value);
+    const std::uint32_t word =
+        (bits_rounded_to_bf16(value.even) >> 16) | (bits_rounded_to_bf16(value.odd) & 0xFFFF0000U);
     std::memcpy(static_cast<void*>(row + c), &word, sizeof(word));
   }
 };

@@ -1,7 +1,6 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <cstring>
 
 #include "kernels/cpu/vector.h"
 #include "kernels/random.h"
@@ -23,30 +22,48 @@ MESHPLAN_INLINE void draw(RandomKey key, std::uint64_t row, std::int64_t group,
   }
 }
 
-/// Columns that `draw_kept` decides on together.
-inline constexpr std::int64_t kKeptColumns = 2 * kRandomGroup;
+/// The words of two groups. A round waits for the one before, and a vector unit has time for two.
+struct TwoWords {
+  MESHPLAN_INLINE explicit TwoWords(std::uint32_t same) : first(same), second(same) {}
+  MESHPLAN_INLINE TwoWords(std::uint32_t one, std::uint32_t other) : first(one), second(other) {}
 
-/// kept[128]: all bits set where random_word(key, row, pair * 128 ...) >= threshold, else 0.
-///
-/// Two groups, since a round waits for the one before and a vector unit has time for two: the 16
-/// bits of the masks make the compiler take 32 lanes at once, statement by statement.
-MESHPLAN_INLINE void draw_kept(RandomKey key, std::uint64_t row, std::int64_t pair,
-                               std::uint32_t threshold, std::uint16_t* kept) {
-  constexpr std::uint32_t kBothLanes = 2 * kRandomLanes;
-  const auto first_lane = static_cast<std::uint32_t>(pair) * kBothLanes;
-  alignas(64) std::uint16_t by_word[4][kBothLanes];
-#pragma GCC unroll 1
-  for (std::uint32_t lane = 0; lane < kBothLanes; ++lane) {
-    const std::array<std::uint32_t, 4> drawn = threefry(key, row, first_lane + lane);
-    by_word[0][lane] = std::get<0>(drawn) >= threshold ? 0xFFFF : 0;
-    by_word[1][lane] = std::get<1>(drawn) >= threshold ? 0xFFFF : 0;
-    by_word[2][lane] = std::get<2>(drawn) >= threshold ? 0xFFFF : 0;
-    by_word[3][lane] = std::get<3>(drawn) >= threshold ? 0xFFFF : 0;
+  MESHPLAN_INLINE TwoWords& operator+=(TwoWords other) {
+    first += other.first;
+    second += other.second;
+    return *this;
   }
-  for (std::int64_t group = 0; group < 2; ++group)
-    for (std::int64_t word = 0; word < 4; ++word)
-      std::memcpy(kept + group * kRandomGroup + word * kRandomLanes,
-                  by_word[word] + group * kRandomLanes, kRandomLanes * sizeof(std::uint16_t));
+  MESHPLAN_INLINE TwoWords& operator+=(std::uint32_t number) { return *this += TwoWords(number); }
+  MESHPLAN_INLINE TwoWords operator<<(int bits) const { return {first << bits, second << bits}; }
+  MESHPLAN_INLINE TwoWords operator>>(int bits) const { return {first >> bits, second >> bits}; }
+  MESHPLAN_INLINE TwoWords operator|(TwoWords other) const {
+    return {first | other.first, second | other.second};
+  }
+  MESHPLAN_INLINE TwoWords operator^(TwoWords other) const {
+    return {first ^ other.first, second ^ other.second};
+  }
+
+  std::uint32_t first, second;
+};
+
+/// words[128]: as `draw`, of the groups 2 * pair and 2 * pair + 1.
+MESHPLAN_INLINE void draw_two(RandomKey key, std::uint64_t row, std::int64_t pair,
+                              std::uint32_t* words) {
+  const auto first_lane = static_cast<std::uint32_t>(2 * pair * kRandomLanes);
+  std::uint32_t* next = words + kRandomGroup;
+#pragma GCC unroll 1
+  for (std::uint32_t lane = 0; lane < kRandomLanes; ++lane) {
+    const std::uint32_t index = first_lane + lane;
+    const detail::ThreefryState<TwoWords> drawn = detail::threefry(
+        key, row, TwoWords(index, index + static_cast<std::uint32_t>(kRandomLanes)));
+    words[lane] = drawn.x0.first;
+    words[kRandomLanes + lane] = drawn.x1.first;
+    words[2 * kRandomLanes + lane] = drawn.x2.first;
+    words[3 * kRandomLanes + lane] = drawn.x3.first;
+    next[lane] = drawn.x0.second;
+    next[kRandomLanes + lane] = drawn.x1.second;
+    next[2 * kRandomLanes + lane] = drawn.x2.second;
+    next[3 * kRandomLanes + lane] = drawn.x3.second;
+  }
 }
 
 }  // namespace meshplan::kernels::cpu

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <type_traits>
 
 #include "kernels/cpu/columns.h"
@@ -15,6 +14,9 @@
 
 namespace meshplan::kernels::cpu {
 namespace {
+
+/// Two groups.
+constexpr std::int64_t kColumnsAtOnce = 2 * kRandomGroup;
 
 /// Calls visit(row, group, first column of the view, offset in the group, columns) over a shard,
 /// which may begin and end inside a group of kGroup columns. The size of a whole group is a
@@ -37,28 +39,25 @@ MESHPLAN_INLINE void for_each_group(std::int64_t rows, std::int64_t cols, std::i
   }
 }
 
-/// y[c] = kept[c] ? factor * x[c] : 0, `kept` being all bits or none.
+/// y[c] = words[c] >= threshold ? factor * x[c] : 0
 template <class Size>
-MESHPLAN_INLINE void keep_columns(const float* x, float* y, const std::uint16_t* kept, float factor,
-                                  Size size) {
+MESHPLAN_INLINE void drop_columns(const float* x, float* y, const std::uint32_t* words,
+                                  std::uint32_t threshold, float factor, Size size) {
 #pragma omp simd
-  for (std::int64_t c = 0; c < size; ++c) y[c] = kept[c] != 0 ? factor * x[c] : 0.0F;
+  for (std::int64_t c = 0; c < size; ++c) y[c] = words[c] >= threshold ? factor * x[c] : 0.0F;
 }
+/// In two loops, so that products are rounded two columns at once.
 template <class Size>
-MESHPLAN_INLINE void keep_columns(const Bf16* x, Bf16* y, const std::uint16_t* kept, float factor,
-                                  Size size) {
-  const std::int64_t pairs = size / 2;
+MESHPLAN_INLINE void drop_columns(const Bf16* x, Bf16* y, const std::uint32_t* words,
+                                  std::uint32_t threshold, float factor, Size size) {
+  alignas(64) Bf16 products[kColumnsAtOnce];
+  for_each_column<Bf16>(
+      0, size, [&](auto at) __attribute__((always_inline)) {
+        at.store(products, factor * at.load(x));
+      });
 #pragma omp simd
-  for (std::int64_t i = 0; i < pairs; ++i) {
-    std::uint32_t mask = 0;
-    std::memcpy(&mask, kept + 2 * i, sizeof(mask));
-    const std::uint32_t word = bf16_word(factor * TwoColumns{2 * i}.load(x)) & mask;
-    std::memcpy(static_cast<void*>(y + 2 * i), &word, sizeof(word));
-  }
-  if (size % 2 != 0) {
-    const std::int64_t last = size - 1;
-    y[last] = rounded<Bf16>(kept[last] != 0 ? factor * load(x[last]) : 0.0F);
-  }
+  for (std::int64_t c = 0; c < size; ++c)
+    y[c].bits = words[c] >= threshold ? products[c].bits : std::uint16_t{0};
 }
 
 struct DropRows {
@@ -66,13 +65,14 @@ struct DropRows {
   MESHPLAN_INLINE static void run(Matrix<const T> x, Matrix<T> y, std::uint32_t threshold,
                                   float factor, RandomKey key, std::int64_t first_row,
                                   std::int64_t first_column) {
-    for_each_group<kKeptColumns>(
+    for_each_group<kColumnsAtOnce>(
         x.rows, x.cols, first_column,
         [&](std::int64_t r, std::int64_t pair, std::int64_t column, std::int64_t offset, auto size)
             __attribute__((always_inline)) {
-              alignas(64) std::uint16_t kept[kKeptColumns];
-              draw_kept(key, static_cast<std::uint64_t>(first_row + r), pair, threshold, kept);
-              keep_columns(x.row(r) + column, y.row(r) + column, kept + offset, factor, size);
+              alignas(64) std::uint32_t words[kColumnsAtOnce];
+              draw_two(key, static_cast<std::uint64_t>(first_row + r), pair, words);
+              drop_columns(x.row(r) + column, y.row(r) + column, words + offset, threshold, factor,
+                           size);
             });
   }
 };
