@@ -72,8 +72,8 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   node->require_schema("collectives");
   node->refuse_unknown_keys({"schema", "source", "method", "own_piece_steps", "ll_own_piece_steps",
                              "ll_load", "ll_load_bytes", "block_hop_scale", "nvls_call_seconds",
-                             "nvls_fill_seconds", "exchange_peer_seconds", "pcie_reach", "fabrics",
-                             "networks"});
+                             "nvls_fill_seconds", "exchange_near_peer_seconds",
+                             "exchange_peer_seconds", "pcie_reach", "fabrics", "networks"});
   CollectiveProfile out;
   out.own_piece = node->at("own_piece_steps").number();
   out.ll_own_piece = node->at("ll_own_piece_steps").number();
@@ -82,6 +82,7 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   out.block_hop_scale = node->at("block_hop_scale").positive_number();
   out.nvls_call = node->at("nvls_call_seconds").number();
   out.nvls_fill = node->at("nvls_fill_seconds").number();
+  out.exchange_near_peer = node->at("exchange_near_peer_seconds").number();
   out.exchange_peer = node->at("exchange_peer_seconds").number();
   const JsonNode reach = node->at("pcie_reach");
   reach.refuse_unknown_keys({"below_switch", "in_socket", "in_host", "source"});

@@ -61,6 +61,7 @@ struct CollectiveProfile {
          ll_load_bytes = 1;             ///< of LL: its latency grows by that part, half of it here
   double block_hop_scale = 1;           ///< of the hops of LL128 and Simple
   double nvls_call = 0, nvls_fill = 0;  ///< of reductions in the switch; fill: 8 ranks a node
+  double exchange_near_peer = 0;        ///< seconds, for each peer on the same node
   double exchange_peer = 0;             ///< seconds, for each peer on another node
 };
 
