@@ -165,7 +165,8 @@ void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& 
     const bool all = operation == Collective::AllToAll;
     const double peers = all ? n - 1 : 1;
     const double own_piece = all ? 1 + fabric.exchange_own_piece / peers : 1;
-    double latency = base + (all ? fabric.exchange_call : fabric.send_call);
+    double latency = base + (all ? fabric.exchange_call + (k - 1) * profile.exchange_near_peer
+                                 : fabric.send_call);
     double per_byte = (all ? peers / n : 1.0) * own_piece / inside;
     if (network != nullptr) {
       latency +=

@@ -161,6 +161,16 @@ TEST(CollectiveModel, GroupsThatShareNicsShareTheirBandwidth) {
   EXPECT_NEAR(crowded / free, 2.0, 0.02);
 }
 
+TEST(CollectiveModel, ExchangesPayForEveryPeer) {
+  const Cluster h100 = load_cluster("dgx-h100", kFiles);
+  const auto empty = [&](int ranks) {
+    return CollectiveModel(lone_group(ranks, 1, h100), h100).time(Collective::AllToAll, 0_B);
+  };
+  const double peer = shipped_collective_profile().exchange_near_peer;
+  EXPECT_GT(peer, 0);
+  EXPECT_NEAR((empty(8) - empty(2)).count(), 6 * peer, 1e-12);  // 7 peers instead of one
+}
+
 TEST(CollectiveModel, OversubscribedSwitchesSlowWholeNodes) {
   Cluster dgx = load_cluster("dgx-h100:8", kFiles);
   const GroupShape whole = lone_group(64, 8, dgx);
