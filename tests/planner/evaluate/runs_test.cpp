@@ -80,6 +80,20 @@ TEST(ReadRuns, RunsThatWereNotRepeatedShowTheSoftwareBefore) {
   EXPECT_NE(since.kernel_launch, profiles::load_framework("generic", DataFiles()).kernel_launch);
 }
 
+TEST(ReadRuns, TheForkOfThePaperOnZeroBubbleKeepsItsGradientsAtSixteenBits) {
+  std::string run = kRun;
+  run.replace(run.find("dgx-h100:1"), 10, "dgx-a100-80gb:1");
+  EXPECT_EQ(runs_of(run)[0].problem.framework.name, "megatron");
+  EXPECT_TRUE(runs_of(run)[0].problem.model.tied_embeddings);
+  run.replace(run.find("\"id\""), 4, R"("source": "Zero Bubble PP (Qi et al. 2023)", "id") ");
+      const Problem fork = runs_of(run)[0].problem;
+  EXPECT_EQ(fork.framework.name, "zero-bubble");
+  EXPECT_EQ(fork.framework.gradient_bytes, 2);
+  EXPECT_FALSE(fork.model.tied_embeddings);
+  // All else is Megatron-LM's.
+  EXPECT_DOUBLE_EQ(fork.framework.elementwise_passes, 1.4);
+}
+
 TEST(ReadRuns, AFrameworkSaysWhatItsLogCallsMemory) {
   EXPECT_EQ(nanotron_run(1, "tp8,pp1,dp1,mbs1").memory_kind, MemoryKind::Reserved);
   std::string run = kRun;
