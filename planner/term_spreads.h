@@ -19,9 +19,9 @@ constexpr double kTransfer = 0.30;    ///< between stages
 constexpr double kHost = 0.35;        ///< depends on the host's clock and on Python
 constexpr double kSharded = 0.15;     ///< gathers and reductions of data parallelism
 constexpr double kOptimizer = 0.20;
-/// For each doubling of the nodes: stragglers, other jobs. Fitted: the recorded runs of the fitted
-/// half are likeliest at 0.003, and nearly as likely from 0.002 to 0.005.
-constexpr double kSkew = 0.004;
+/// For each doubling of the nodes: stragglers, other jobs. Fitted on recorded runs of 1 to 384
+/// nodes: the fitted half is likeliest from 0 to 0.002.
+constexpr double kSkew = 0.002;
 /// More, when the run's software has no file of its own.
 constexpr double kUnknownSoftware = 0.15;
 }  // namespace term_spread

@@ -18,6 +18,7 @@ using profiles::InputError;
 using profiles::JsonNode;
 
 constexpr std::string_view kZeroBubbleSource = "Zero Bubble PP";
+constexpr std::string_view kMegatronSource2021 = "Narayanan et al. SC21";
 constexpr const char* kZeroBubble = "zero-bubble";
 
 /// Models and profiles that many runs share are read once.
@@ -147,7 +148,8 @@ class Reader {
     out.layout = layout;
   }
 
-  /// Which software ran where a source names a family of it.
+  /// Which software ran where a source names a family of it. The paper of SC21 stands before the
+  /// fused accumulation of gradients, that of 2022 after it.
   ///
   /// The paper on zero-bubble schedules ran a fork of Megatron-LM, whose script unties embeddings.
   /// Source: sail-sg/zero-bubble-pipeline-parallelism, examples/pretrain_zero_bubble.sh.
@@ -160,7 +162,10 @@ class Reader {
   /// scripts/scaling_benchmarks.py; the bounds are read off the rows.
   static std::string version_of(const std::string& framework, const RecordedRun& run,
                                 const Layout& layout) {
-    if (framework == "megatron" && run.source.starts_with(kZeroBubbleSource)) return kZeroBubble;
+    if (framework == "megatron") {
+      if (run.source.starts_with(kZeroBubbleSource)) return kZeroBubble;
+      return run.source.starts_with(kMegatronSource2021) ? "megatron-2021" : framework;
+    }
     if (framework == "nemo" && run.id.starts_with("bridge-") && run.id.size() > 16) {
       return run.id.substr(11, 5) >= "26.06" ? "nemo-26.06" : framework;
     }
