@@ -104,8 +104,8 @@ TEST(ReadRuns, TheForkOfThePaperOnZeroBubbleKeepsItsGradientsAtSixteenBits) {
   run.replace(run.find("dgx-h100:1"), 10, "dgx-a100-80gb:1");
   EXPECT_EQ(runs_of(run)[0].problem.framework.name, "megatron");
   EXPECT_TRUE(runs_of(run)[0].problem.model.tied_embeddings);
-  run.replace(run.find("\"id\""), 4, R"("source": "Zero Bubble PP (Qi et al. 2023)", "id") ");
-      const Problem fork = runs_of(run)[0].problem;
+  run.replace(run.find("\"id\""), 4, R"("source": "Zero Bubble PP, 2023", "id")");
+  const Problem fork = runs_of(run)[0].problem;
   EXPECT_EQ(fork.framework.name, "zero-bubble");
   EXPECT_EQ(fork.framework.gradient_bytes, 2);
   EXPECT_FALSE(fork.model.tied_embeddings);
