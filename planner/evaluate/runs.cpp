@@ -17,8 +17,8 @@ using profiles::DataFiles;
 using profiles::InputError;
 using profiles::JsonNode;
 
-constexpr std::string_view kZeroBubbleSource = "Zero Bubble PP";
-constexpr std::string_view kMegatronSource2021 = "Narayanan et al. SC21";
+/// Words of sources that tell which software ran.
+constexpr std::string_view kZeroBubblePaper = "Zero Bubble P", kMegatronPaper2021 = "Narayanan";
 constexpr const char* kZeroBubble = "zero-bubble";
 
 /// Models and profiles that many runs share are read once.
@@ -163,8 +163,11 @@ class Reader {
   static std::string version_of(const std::string& framework, const RecordedRun& run,
                                 const Layout& layout) {
     if (framework == "megatron") {
-      if (run.source.starts_with(kZeroBubbleSource)) return kZeroBubble;
-      return run.source.starts_with(kMegatronSource2021) ? "megatron-2021" : framework;
+      const auto names = [&](std::string_view paper) {
+        return run.source.find(paper) != std::string::npos;
+      };
+      if (names(kZeroBubblePaper)) return kZeroBubble;
+      return names(kMegatronPaper2021) ? "megatron-2021" : framework;
     }
     if (framework == "nemo" && run.id.starts_with("bridge-") && run.id.size() > 16) {
       return run.id.substr(11, 5) >= "26.06" ? "nemo-26.06" : framework;
