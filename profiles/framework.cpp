@@ -144,7 +144,9 @@ void read_into(Framework& out, const JsonNode& file) {
                                "dropout",
                                "pipelined_tp_step_seconds",
                                "network_call_seconds",
+                               "ring_step_seconds",
                                "sparse_layer_host_seconds",
+                               "grouped_low_precision",
                                "graphs_on_grace",
                                "gathers_by_tensor",
                                "cuts_stages_by_cost",
@@ -169,7 +171,9 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*node, "dropout", out.dropout);
     time(*node, "pipelined_tp_step_seconds", out.pipelined_tp_step);
     time(*node, "network_call_seconds", out.network_call);
+    time(*node, "ring_step_seconds", out.ring_step);
     time(*node, "sparse_layer_host_seconds", out.sparse_layer_host);
+    real(*node, "grouped_low_precision", out.grouped_low_precision);
     flag(*node, "graphs_on_grace", out.graphs_on_grace);
     flag(*node, "gathers_by_tensor", out.gathers_by_tensor);
     flag(*node, "cuts_stages_by_cost", out.cuts_stages_by_cost);

@@ -90,11 +90,15 @@ struct Framework {
   /// Host time of one layer with experts and one micro-batch below 16 bits, all passes, launched
   /// one kernel at a time: routing, permutation, casts and products expert by expert.
   Seconds sparse_layer_host{};
+  /// Grouped products below 16 bits take so many times what dense ones of their work do: operands
+  /// are cast expert by expert, where no fused kernel does it.
+  double grouped_low_precision = 1;
   bool graphs_on_grace = false;  ///< captured as CUDA graphs, where the host is a Grace CPU
   /// Host time of one layer and micro-batch, both passes, for each tensor-parallel rank, when the
   /// pipeline crosses nodes.
   Seconds pipelined_tp_step{};
-  Seconds network_call{};            ///< of one tensor-parallel collective, for each further node
+  Seconds network_call{};  ///< of one tensor-parallel collective, for each further node
+  Seconds ring_step{};  ///< the same, for each step of its ring: called from Python, not replayed
   bool cuts_stages_by_cost = false;  ///< a stage ends with the layer that reaches its share of cost
   bool gathers_by_tensor = false;    ///< ZeRO-1 and 2 gather and reduce one weight at a time
   bool overlap_grad = false;         ///< default when a run does not state it

@@ -124,8 +124,9 @@ class ComputePricer {
     const profiles::DataType type = low ? type_ : attention_type_;
     const auto priced = [&](std::int64_t m, std::int64_t n, std::int64_t k) {
       Estimate out = product(m, n, k, g.groups, type);
-      const bool waits = op.kind == OperatorKind::GroupedGemm && split_.ep > 1;
-      if (waits) out.time *= kExpertImbalance;
+      const bool grouped = op.kind == OperatorKind::GroupedGemm;
+      if (grouped && split_.ep > 1) out.time *= kExpertImbalance;
+      if (grouped && profiles::bits(type) < 16) out.time *= framework_.grouped_low_precision;
       return out;
     };
     const Estimate forward = priced(g.rows, g.columns, g.inner);
@@ -243,13 +244,22 @@ class ComputePricer {
   Seconds core_attention_{0}, products_{0};
 };
 
+/// Host and skew of one tensor-parallel collective, beyond its time in a table: for each node
+/// further that it reaches, and for each step of its ring.
+struct CallCost {
+  Seconds network{0}, ring_step{0};
+};
+
 /// f before column-parallel and g after row-parallel operators; bytes = the full activation.
 void add_tensor_parallel(const Operator& op, const Layout& layout, std::int64_t tokens, int element,
-                         const CollectiveModel& group, Seconds network_call,
+                         const CollectiveModel& group, const CallCost& call,
                          BlockCommunication& out) {
   if (layout.tp == 1 || (!op.gathers_input && !op.reduces_output)) return;
   const Bytes full{tokens * (op.gathers_input ? op.input : op.output) * element};
-  const auto time = [&](Collective which) { return network_call + group.time(which, full); };
+  const auto time = [&](Collective which) {
+    const double steps = (which == Collective::AllReduce ? 2 : 1) * (layout.tp - 1);
+    return call.network + steps * call.ring_step + group.time(which, full);
+  };
   if (op.gathers_input) {
     if (layout.sp) {
       out.tp_forward += time(Collective::AllGather);
@@ -324,10 +334,11 @@ BlockCommunication block_communication(const OperatorGraph& block, const CostCon
   BlockCommunication out;
   const std::int64_t tokens = rank_tokens(context.workload, layout);
   const int element = element_bytes(context.workload);
-  const Seconds network_call = (groups.tp_nodes - 1) * context.framework.network_call;
+  const CallCost call{(groups.tp_nodes - 1) * context.framework.network_call,
+                      context.framework.ring_step};
   for (const auto vertex : boost::make_iterator_range(boost::vertices(block))) {
     const Operator& op = block[vertex];
-    add_tensor_parallel(op, layout, tokens, element, groups.tp, network_call, out);
+    add_tensor_parallel(op, layout, tokens, element, groups.tp, call, out);
     const bool exchanges = op.kind == OperatorKind::Dispatch || op.kind == OperatorKind::Combine;
     if (exchanges && layout.ep > 1) {
       const std::int64_t mine = tokens / (layout.sp ? layout.tp : 1);

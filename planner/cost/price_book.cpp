@@ -1,6 +1,7 @@
 #include "planner/cost/price_book.h"
 
 #include <algorithm>
+#include <functional>
 #include <initializer_list>
 
 #include "planner/layout/stage_split.h"
@@ -12,25 +13,11 @@ namespace {
 using profiles::Bytes;
 using profiles::Seconds;
 
-/// Degrees and small options packed in one word; each field has its bits, so keys cannot collide.
-class Key {
- public:
-  Key& field(std::int64_t value, int bits) {
-    key_ = (key_ << bits) | static_cast<std::uint64_t>(value);
-    return *this;
-  }
-  [[nodiscard]] std::uint64_t value() const { return key_; }
-
- private:
-  std::uint64_t key_ = 0;
-};
-
-Key degrees_key(const Layout& layout) {
-  return Key()
-      .field(layout.tp, 12)
-      .field(layout.ep, 10)
-      .field(layout.expert_tp(), 8)
-      .field(layout.cp, 10);
+/// The degrees that prices depend on, 16 bits each: no job has more ranks along one of them.
+std::uint64_t packed_degrees(const Layout& layout) {
+  const auto degree = [](int value) { return static_cast<std::uint64_t>(value) & 0xFFFF; };
+  return degree(layout.tp) << 48 | degree(layout.ep) << 32 | degree(layout.expert_tp()) << 16 |
+         degree(layout.cp);
 }
 
 }  // namespace
@@ -81,6 +68,10 @@ std::size_t PriceBook::ShapeHash::operator()(const GroupShape& shape) const {
   return hash;
 }
 
+std::size_t PriceBook::KeyHash::operator()(const Key& key) const {
+  return std::hash<std::uint64_t>{}(key.degrees * 0x9E3779B97F4A7C15 ^ key.options);
+}
+
 const CollectiveModel& PriceBook::group(const GroupShape& shape) {
   const auto at = groups_.find(shape);
   if (at != groups_.end()) return at->second;
@@ -95,8 +86,8 @@ HopCost PriceBook::hop(const GroupShape& shape, Bytes boundary) {
 }
 
 const PriceBook::BlockComputes& PriceBook::computes(const Layout& layout) {
-  const std::uint64_t key = degrees_key(layout).field(layout.mbs, 22).field(layout.sp, 1).value();
-  const auto [at, fresh] = computes_.try_emplace(key);
+  const std::uint64_t options = static_cast<std::uint64_t>(layout.mbs) << 1 | (layout.sp ? 1 : 0);
+  const auto [at, fresh] = computes_.try_emplace({packed_degrees(layout), options});
   if (fresh) {
     const ModelGraphs& model = graphs(layout.tp);
     at->second = {block_compute(model.dense_layer, context_, layout),
@@ -108,7 +99,7 @@ const PriceBook::BlockComputes& PriceBook::computes(const Layout& layout) {
 }
 
 const RankParameters& PriceBook::parameters(const Layout& layout) {
-  const auto [at, fresh] = parameters_.try_emplace(degrees_key(layout).value());
+  const auto [at, fresh] = parameters_.try_emplace({packed_degrees(layout), 0});
   if (fresh) {
     at->second =
         rank_parameters(problem_.model, layer_split(layout), problem_.framework.pads_vocabulary);
@@ -125,13 +116,10 @@ LayerPace PriceBook::pace(const BlockCompute& layer) const {
 }
 
 const ActivationBytes& PriceBook::activations(const Layout& layout) {
-  const std::uint64_t key = degrees_key(layout)
-                                .field(layout.mbs, 19)
-                                .field(layout.sp, 1)
-                                .field(static_cast<int>(layout.recompute), 2)
-                                .field(layout.offload == Offload::Activations, 1)
-                                .value();
-  const auto [at, fresh] = activations_.try_emplace(key);
+  const std::uint64_t options = static_cast<std::uint64_t>(layout.mbs) << 4 | (layout.sp ? 8 : 0) |
+                                static_cast<std::uint64_t>(layout.recompute) << 1 |
+                                (layout.offload == Offload::Activations ? 1 : 0);
+  const auto [at, fresh] = activations_.try_emplace({packed_degrees(layout), options});
   if (fresh) {
     at->second = activation_bytes(problem_.model, graphs(layout.tp), layout, problem_.workload,
                                   problem_.framework);

@@ -58,11 +58,19 @@ class PriceBook {
   struct ShapeHash {
     std::size_t operator()(const GroupShape& shape) const;
   };
+  /// What a piece depends on: degrees, and micro-batch and small options, packed in a word each.
+  struct Key {
+    std::uint64_t degrees = 0, options = 0;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const;
+  };
   std::unordered_map<GroupShape, CollectiveModel, ShapeHash> groups_;
   std::unordered_map<int, std::shared_ptr<const ModelGraphs>> graphs_;
-  std::unordered_map<std::uint64_t, BlockComputes> computes_;
-  std::unordered_map<std::uint64_t, RankParameters> parameters_;
-  std::unordered_map<std::uint64_t, ActivationBytes> activations_;
+  std::unordered_map<Key, BlockComputes, KeyHash> computes_;
+  std::unordered_map<Key, RankParameters, KeyHash> parameters_;
+  std::unordered_map<Key, ActivationBytes, KeyHash> activations_;
 };
 
 }  // namespace meshplan::planner

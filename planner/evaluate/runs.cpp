@@ -17,6 +17,10 @@ using profiles::DataFiles;
 using profiles::InputError;
 using profiles::JsonNode;
 
+/// Words of sources that tell which software ran.
+constexpr std::string_view kZeroBubblePaper = "Zero Bubble P", kMegatronPaper2021 = "Narayanan";
+constexpr const char* kZeroBubble = "zero-bubble";
+
 /// Models and profiles that many runs share are read once.
 class Reader {
  public:
@@ -122,8 +126,9 @@ class Reader {
     if (!problem.flash_attention && capability == 70) problem.flash_attention = false;
     const LayoutText text = read_layout_text(out.layout_text, "layout");
     Layout layout = text.layout;
-    problem.framework = profiles::load_framework(
-        version_of(framework, layout, problem.cluster.nodes), files_, capability);
+    problem.framework =
+        profiles::load_framework(version_of(framework, out, layout), files_, capability);
+    if (problem.framework.name == kZeroBubble) problem.model.tied_embeddings = false;
     if (problem.workload.kind == Workload::Kind::Inference) {
       out.engine = profiles::load_engine(habits_of(engine, out.engine_version), files_);
       out.engine_known = out.engine.known && !engine.empty();
@@ -143,13 +148,32 @@ class Reader {
     out.layout = layout;
   }
 
+  /// Which software ran where a source names a family of it. The paper of SC21 stands before the
+  /// fused accumulation of gradients, that of 2022 after it.
+  ///
+  /// The paper on zero-bubble schedules ran a fork of Megatron-LM, whose script unties embeddings.
+  /// Source: sail-sg/zero-bubble-pipeline-parallelism, examples/pretrain_zero_bubble.sh.
+  ///
+  /// Rows of Megatron-Bridge carry the release of their container, "bridge-010-26.08-...".
+  ///
   /// The sweep of nanotron was repeated when a fault of its pipeline was mended: its table says
   /// which rows came "after_pp_fix". Not repeated were more than 32 nodes and tensor groups of more
   /// than two; what these show is the software before. Source: huggingface/nanotron,
   /// scripts/scaling_benchmarks.py; the bounds are read off the rows.
-  static std::string version_of(const std::string& framework, const Layout& layout, int nodes) {
+  static std::string version_of(const std::string& framework, const RecordedRun& run,
+                                const Layout& layout) {
+    if (framework == "megatron") {
+      const auto names = [&](std::string_view paper) {
+        return run.source.find(paper) != std::string::npos;
+      };
+      if (names(kZeroBubblePaper)) return kZeroBubble;
+      return names(kMegatronPaper2021) ? "megatron-2021" : framework;
+    }
+    if (framework == "nemo" && run.id.starts_with("bridge-") && run.id.size() > 16) {
+      return run.id.substr(11, 5) >= "26.06" ? "nemo-26.06" : framework;
+    }
     if (framework != "nanotron" || layout.pp == 1) return framework;
-    const bool repeated = nodes <= 32 && layout.tp <= 16;
+    const bool repeated = run.problem.cluster.nodes <= 32 && layout.tp <= 16;
     return repeated ? framework : "nanotron-before-pp-fix";
   }
 

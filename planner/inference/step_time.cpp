@@ -303,10 +303,17 @@ double StepPrices::seconds_per_pair() const {
                        op.head_dim,
                        op.value_head_dim,
                        true};
-  const double seconds =
-      attention_time(shape, AttentionPass::Forward, AttentionKernel::Flash,
-                     sixteen_bits(weight_type_), problem_.profile, Clocks::Sustained)
-          .time.count();
+  const auto of_keys = [&](std::int64_t seen) {
+    AttentionShape cut = shape;
+    cut.kv_len = std::min(shape.kv_len, seen);
+    return attention_time(cut, AttentionPass::Forward, AttentionKernel::Flash,
+                          sixteen_bits(weight_type_), problem_.profile, Clocks::Sustained)
+        .time.count();
+  };
+  double seconds = of_keys(prompt);
+  if (op.window) {
+    seconds = op.window_share * of_keys(*op.window) + (1 - op.window_share) * seconds;
+  }
   const auto length = static_cast<double>(prompt);
   return seconds / (static_cast<double>(together) * length * (length + 1) / 2);
 }

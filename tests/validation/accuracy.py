@@ -108,7 +108,9 @@ def rewrite(page: pathlib.Path, tables: dict) -> None:
 def main() -> None:
     data = os.environ.get("MESHPLAN_DATA")
     if not data:
-        sys.exit("accuracy.py: expected MESHPLAN_DATA=FOLDER of recorded runs, found none")
+        print("accuracy.py: expected MESHPLAN_DATA=FOLDER of recorded runs, found none",
+              file=sys.stderr)
+        sys.exit(2)
     program = sys.argv[1] if len(sys.argv) > 1 else str(ROOT / "build/release/meshplan")
     rewrite(ROOT / "docs/accuracy.md", training_tables(program, pathlib.Path(data)))
     rewrite(ROOT / "docs/inference.md", serving_table(program, pathlib.Path(data)))

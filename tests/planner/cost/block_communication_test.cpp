@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "planner/cost/layer_cost.h"
 #include "planner/cost/price_book.h"
 #include "planner/layout/layout_text.h"
@@ -57,6 +59,27 @@ TEST(BlockCommunication, SequenceParallelismGathersAndScatters) {
   EXPECT_DOUBLE_EQ(c.tp_forward.count(), 2 * gather + 2 * scatter);
   EXPECT_DOUBLE_EQ(c.tp_backward.count(), 2 * gather + 2 * scatter);
   EXPECT_DOUBLE_EQ(c.tp_beside.count(), 2 * gather);
+}
+
+TEST(BlockCommunication, CallsFromPythonPayForEachStepOfTheirRing) {
+  // Eight ranks: seven steps of an all-gather or a reduce-scatter, four of them forward and six
+  // backward; an all-reduce goes round twice.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
+  const auto added = [&](const char* text) {
+    problem.framework.ring_step = Seconds{0};
+    const BlockCommunication replayed = layer_communication(problem, text);
+    problem.framework.ring_step = Seconds{1e-6};
+    const BlockCommunication called = layer_communication(problem, text);
+    return std::pair{
+        (called.tp_forward - replayed.tp_forward).count(),
+        (called.tp_backward + called.tp_beside - replayed.tp_backward - replayed.tp_beside)
+            .count()};
+  };
+  const auto [forward, backward] = added("tp8,pp1,dp1,mbs1,sp");
+  EXPECT_NEAR(forward, 4 * 7e-6, 1e-12);
+  EXPECT_NEAR(backward, 6 * 7e-6, 1e-12);
+  EXPECT_NEAR(added("tp8,pp1,dp1,mbs1").first, 2 * 14e-6, 1e-12);
+  EXPECT_EQ(added("tp1,pp1,dp8,mbs1").first, 0);
 }
 
 TEST(BlockCommunication, ExpertsExchangeBothWays) {

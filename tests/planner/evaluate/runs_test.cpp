@@ -55,6 +55,25 @@ TEST(ReadRuns, AnUnreadableRunKeepsItsReason) {
   EXPECT_THAT(*runs_of(run)[0].refusal, HasSubstr("'gptx'"));
 }
 
+TEST(ReadRuns, ReleasesAreToldByTheirSources) {
+  const auto framework = [](const std::string& id, const std::string& source,
+                            const std::string& name) {
+    std::string run = kRun;
+    run.replace(run.find("\"megatron\""), 10, '"' + name + '"');
+    run.replace(run.find("dgx-h100:1"), 10, "dgx-a100-80gb:1");
+    run.replace(run.find("\"id\": \"a\""), 9,
+                R"("source": ")" + source + R"(", "id": ")" + id + '"');
+    return runs_of(run)[0].problem.framework;
+  };
+  EXPECT_EQ(framework("a", "Narayanan et al. SC21 Table 1", "megatron").accumulation_bytes, 10);
+  EXPECT_EQ(framework("a", "Korthikanti et al. 2022 text", "megatron").accumulation_bytes, 6);
+  // Grouped products are fused from 26.06 on.
+  EXPECT_GT(framework("bridge-149-26.04-Qwen3", "NVIDIA", "nemo").grouped_low_precision, 1);
+  EXPECT_EQ(framework("bridge-052-26.06-Qwen3", "NVIDIA", "nemo").grouped_low_precision, 1);
+  EXPECT_EQ(framework("bridge-010-26.08-Qwen3", "NVIDIA", "nemo").grouped_low_precision, 1);
+  EXPECT_GT(framework("dgxc-grok1-fp8-128", "NVIDIA", "nemo").grouped_low_precision, 1);
+}
+
 /// A run of nanotron: `nodes` of 8 devices, its layout and what was measured.
 RecordedRun nanotron_run(int nodes, const std::string& layout) {
   return runs_of(R"({"id": "a", "model": "llama-3-8b", "cluster": "aws-p5-h100:)" +
@@ -78,6 +97,20 @@ TEST(ReadRuns, RunsThatWereNotRepeatedShowTheSoftwareBefore) {
   EXPECT_EQ(before.accumulation_bytes, since.accumulation_bytes);
   EXPECT_EQ(before.kernel_launch, since.kernel_launch);
   EXPECT_NE(since.kernel_launch, profiles::load_framework("generic", DataFiles()).kernel_launch);
+}
+
+TEST(ReadRuns, TheForkOfThePaperOnZeroBubbleKeepsItsGradientsAtSixteenBits) {
+  std::string run = kRun;
+  run.replace(run.find("dgx-h100:1"), 10, "dgx-a100-80gb:1");
+  EXPECT_EQ(runs_of(run)[0].problem.framework.name, "megatron");
+  EXPECT_TRUE(runs_of(run)[0].problem.model.tied_embeddings);
+  run.replace(run.find("\"id\""), 4, R"("source": "Zero Bubble PP, 2023", "id")");
+  const Problem fork = runs_of(run)[0].problem;
+  EXPECT_EQ(fork.framework.name, "zero-bubble");
+  EXPECT_EQ(fork.framework.gradient_bytes, 2);
+  EXPECT_FALSE(fork.model.tied_embeddings);
+  // All else is Megatron-LM's.
+  EXPECT_DOUBLE_EQ(fork.framework.elementwise_passes, 1.4);
 }
 
 TEST(ReadRuns, AFrameworkSaysWhatItsLogCallsMemory) {

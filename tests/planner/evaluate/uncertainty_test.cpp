@@ -39,6 +39,19 @@ TEST(StepSpread, AddsTheFrameworkAndTheTermsInSquares) {
   EXPECT_NEAR(step_spread(measured_problem(), Layout{}, all_compute()), std::sqrt(0.0104), 1e-12);
 }
 
+TEST(StepSpread, GrowsByAFixedPartWithEachDoublingOfTheNodes) {
+  // 8 and 64 nodes of one device: three and six doublings of 0.2%, in squares.
+  Problem problem = measured_problem();
+  problem.cluster.devices_used_per_node = 1;
+  const auto spread = [&](int nodes) {
+    Layout layout;
+    layout.dp = nodes;
+    return step_spread(problem, layout, all_compute());
+  };
+  EXPECT_NEAR(spread(8), std::sqrt(0.0104 + 0.006 * 0.006), 1e-12);
+  EXPECT_NEAR(spread(64), std::sqrt(0.0104 + 0.012 * 0.012), 1e-12);
+}
+
 TEST(StepSpread, GrowsWithWhatIsLessKnown) {
   const Prediction step = all_compute();
   const double base = step_spread(measured_problem(), Layout{}, step);

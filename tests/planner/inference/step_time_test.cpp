@@ -54,6 +54,24 @@ TEST(StepTime, TokensAreHandedAroundTheStages) {
   EXPECT_DOUBLE_EQ(pp4.engine.pipeline_request.count(), 6e-6);
 }
 
+TEST(StepTime, WindowsCutThePairsOfAPrompt) {
+  // 32,768 tokens, each of which sees the 4,096 before it: 1.26e8 pairs instead of 5.37e8, in
+  // whole tiles a quarter.
+  const auto prompt_attention = [](std::optional<int> window) {
+    Problem problem =
+        test::serving_problem("llama-3.1-8b", "dgx-h100:1", DataType::Bf16, 32768, 100);
+    problem.model.sliding_window = window;
+    const profiles::Engine engine = test::engine("tensorrt-llm");
+    StepPrices prices(problem, engine, layout_from_text("tp1,pp1,dp1"));
+    return prices.time({.prompt_tokens = 32768, .prompt_pairs = 32768.0 * 32769 / 2, .prompts = 1})
+        .attention.count();
+  };
+  const double all = prompt_attention(std::nullopt);
+  EXPECT_GT(prompt_attention(4096), 0.2 * all);
+  EXPECT_LT(prompt_attention(4096), 0.4 * all);
+  EXPECT_DOUBLE_EQ(prompt_attention(65536), all);
+}
+
 TEST(StepTime, TheCacheIsReadOnceForEachRequest) {
   // 64 requests of 8192 keys: 64 * 8192 * 131,072 B = 68.7 GB at 3.35 TB/s: 20.5 ms at least.
   Priced h100("llama-3.1-8b", "dgx-h100:1", DataType::Bf16, "tp1,pp1,dp1");
