@@ -158,6 +158,7 @@ void read_into(Framework& out, const JsonNode& file) {
     node->refuse_unknown_keys({"flash_attention",
                                "flash2",
                                "attention_slowdown",
+                               "context_step_bytes",
                                "dropout",
                                "pipelined_tp_step_seconds",
                                "network_call_seconds",
@@ -187,6 +188,7 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*node, "flash_attention", out.flash_attention);
     flag(*node, "flash2", out.flash2);
     real(*node, "attention_slowdown", out.attention_slowdown);
+    real(*node, "context_step_bytes", out.context_step_bytes);
     flag(*node, "dropout", out.dropout);
     time(*node, "pipelined_tp_step_seconds", out.pipelined_tp_step);
     time(*node, "network_call_seconds", out.network_call);

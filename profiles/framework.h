@@ -95,7 +95,10 @@ struct Framework {
   bool flash_attention = true;    ///< when the workload does not say
   bool flash2 = false;            ///< FlashAttention-2 even where a faster kernel exists
   double attention_slowdown = 1;  ///< of its fused attention, over FlashAttention-2 or the best
-  bool dropout = true;            ///< false: trains without, whatever the model's config says
+  /// Context parallelism that goes through keys and values block by block: what each of its steps
+  /// moves in either pass to merge its block, bytes per feature of the output. 0: fused.
+  double context_step_bytes = 0;
+  bool dropout = true;  ///< false: trains without, whatever the model's config says
   /// A dense embedding gradient in each micro-batch, bytes per parameter: zeroed (2), then read (2)
   /// and added to the accumulation buffer (4 read, 4 written). 0: rows are added where they belong.
   double embedding_gradient_bytes = 12;

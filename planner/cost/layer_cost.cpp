@@ -81,6 +81,7 @@ class ComputePricer {
                     ? context.framework.rms_norm_passes
                     : context.framework.elementwise_passes),
         split_(layer_split(layout)),
+        blocks_(layout.cp_kind == ContextKind::Ulysses ? 1 : layout.cp),
         sequences_(layout.mbs),
         seq_(context.workload.seq_len),
         query_(seq_ / layout.cp),
@@ -183,9 +184,16 @@ class ComputePricer {
       if (drops_probabilities_) out.time += share * attention_dropout_time(shape, profile_);
       return out;
     };
-    const Estimate forward = pass(AttentionPass::Forward);
+    const std::int64_t features = tokens_ * shape.heads * op.value_head_dim;
+    const Estimate merged = streamed(blocks_ * features, framework_.context_step_bytes);
+    Estimate forward = pass(AttentionPass::Forward);
+    Estimate backward = pass(AttentionPass::Backward);
+    if (blocks_ > 1) {
+      forward.time += merged.time;
+      backward.time += merged.time;
+    }
     forward_.add(forward);
-    input_grad_.add(pass(AttentionPass::Backward));
+    input_grad_.add(backward);
     core_attention_ += forward.time;
   }
 
@@ -245,6 +253,7 @@ class ComputePricer {
   const bool drops_probabilities_;
   const double passes_;  ///< of element-wise work, over the least traffic
   const LayerSplit split_;
+  const std::int64_t blocks_;  ///< of keys and values that attention goes through one by one
   const std::int64_t sequences_, seq_, query_, tokens_;
   Clock forward_, input_grad_, weight_grad_;
   Seconds core_attention_{0}, products_{0};

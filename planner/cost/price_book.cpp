@@ -95,7 +95,11 @@ HopCost PriceBook::hop(const GroupShape& shape, Bytes boundary) {
 }
 
 const PriceBook::BlockComputes& PriceBook::computes(const Layout& layout) {
-  const std::uint64_t key = degrees_key(layout).field(layout.mbs, 22).field(layout.sp, 1).value();
+  const std::uint64_t key = degrees_key(layout)
+                                .field(layout.mbs, 22)
+                                .field(layout.sp, 1)
+                                .field(layout.cp_kind == ContextKind::Ulysses, 1)
+                                .value();
   const auto [at, fresh] = computes_.try_emplace(key);
   if (fresh) {
     const ModelGraphs& model = graphs(layout.tp);

@@ -133,7 +133,7 @@ class Reader {
     const LayoutText text = read_layout_text(plain_layout_text(out.layout_text), "layout");
     Layout layout = text.layout;
     if (problem.workload.kind == Workload::Kind::Training) {
-      complete(layout, text, workload, problem, out.assumed);
+      complete(layout, text, workload, out.failed, problem, out.assumed);
     }
     problem.framework = habits(version_of(framework, layout, problem.cluster.nodes), layout,
                                software_generation(problem), out.assumed);
@@ -159,9 +159,10 @@ class Reader {
     out.layout = layout;
   }
 
-  /// Degrees that the text leaves out, and a batch that the source states in tokens.
+  /// Degrees that the text leaves out, a batch that the source states in tokens or that the
+  /// replicas do not divide.
   static void complete(Layout& layout, const LayoutText& text, const JsonNode& workload,
-                       Problem& problem, std::vector<std::string>& assumed) {
+                       bool failed, Problem& problem, std::vector<std::string>& assumed) {
     const std::int64_t others = std::int64_t{1} * layout.tp * layout.pp * layout.cp;
     const std::int64_t devices = problem.cluster.devices();
     if (!text.has("dp") && devices % others == 0) {
@@ -169,12 +170,21 @@ class Reader {
       if (layout.dp > 1) assumed.push_back("dp" + std::to_string(layout.dp) + ": what is left");
     }
     if (!text.has("mbs")) assumed.emplace_back("mbs1");
+    const std::int64_t at_once = std::int64_t{1} * layout.dp * layout.mbs;
+    int& batch = problem.workload.global_batch;
+    const auto whole = [&](double sequences) {
+      return static_cast<int>(
+          at_once *
+          std::max<std::int64_t>(1, std::llround(sequences / static_cast<double>(at_once))));
+    };
     if (const auto tokens = workload.find_value("global_batch_tokens")) {
-      const double at_once = 1.0 * layout.dp * layout.mbs;
-      const double sequences = tokens->positive_number() / problem.workload.seq_len;
-      problem.workload.global_batch =
-          static_cast<int>(at_once * std::max(1.0, std::round(sequences / at_once)));
+      batch = whole(tokens->positive_number() / problem.workload.seq_len);
+    } else if (!failed && batch % at_once != 0) {
+      batch = whole(batch);
+      assumed.push_back(std::to_string(batch) + " sequences: dp x mbs divides them");
     }
+    // What did not run may have failed for the very rule that it breaks.
+    if (failed) return;
     layout = runnable(layout, problem.model, problem.workload, problem.cluster.devices(), assumed);
   }
 
