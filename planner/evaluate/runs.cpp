@@ -135,8 +135,10 @@ class Reader {
     if (problem.workload.kind == Workload::Kind::Training) {
       complete(layout, text, workload, out.failed, problem, out.assumed);
     }
-    problem.framework = habits(version_of(framework, layout, problem.cluster.nodes), layout,
-                               software_generation(problem), out.assumed);
+    problem.framework = problem.workload.kind == Workload::Kind::Training
+                            ? habits(version_of(framework, layout, problem.cluster.nodes), layout,
+                                     software_generation(problem), out.assumed)
+                            : profiles::load_framework(framework, files_, capability);
     if (compiled) {
       problem.framework = profiles::with_operators(problem.framework, *compiled, files_);
     }

@@ -114,6 +114,15 @@ TEST(ReadRuns, UnknownSoftwareIsTakenForItsKind) {
   EXPECT_THAT(runs_of(kRun)[0].assumed, testing::IsEmpty());
 }
 
+TEST(ReadRuns, WhatServesHasAnEngineInstead) {
+  const RecordedRun run = runs_of(R"({"id": "a", "model": "llama-3-8b", "cluster": "dgx-h100:1",
+    "workload": {"kind": "inference", "prompt": 128, "output": 128, "batch": 1, "dtype": "bf16"},
+    "layout": "tp1,pp1,dp1", "options": {"engine": "vllm"}, "measured": {"tpot_seconds": 1}})")[0];
+  EXPECT_EQ(run.refusal, std::nullopt);
+  EXPECT_THAT(run.assumed, testing::IsEmpty());
+  EXPECT_EQ(run.problem.framework.name, "generic");
+}
+
 TEST(ReadRuns, ALlamaWasNotTrainedBySoftwareBeforeIt) {
   const auto framework = [](const char* model) {
     const std::string run = replaced(replaced(kRun, "gpt2", model), "dgx-h100", "dgx-a100-80gb");
