@@ -146,7 +146,7 @@ TEST(BlockCompute, WrittenOutNormsCostWhereTheModelHasThem) {
   all.framework.elementwise_passes = 2.5;
   EXPECT_GT(written_out.compute().forward, fused.compute().forward);
   EXPECT_EQ(written_out.compute().forward, all.compute().forward);
-  written_out.model.normalization = Normalization::LayerNorm;
+  fused.model.normalization = written_out.model.normalization = Normalization::LayerNorm;
   EXPECT_EQ(written_out.compute().forward, fused.compute().forward);
 }
 

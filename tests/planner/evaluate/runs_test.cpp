@@ -145,8 +145,8 @@ TEST(ReadRuns, TorchCompileIsAnOption) {
 TEST(ReadRuns, SaysWhatItTookForGranted) {
   // 1,000,000 tokens are 976.6 sequences; 8 ranks with micro-batches of 2 take 976 or 992.
   std::string run = replaced(kRun, R"("seq_len": 1024, "global_batch": 8, "dtype": "bf16")",
-                             R"("global_batch_tokens": 1000000, "dtype": "FP8 (delayed)") ");
-      run = replaced(run, "tp1,pp1,dp8,mbs1,zero1", "TP1, PP1, mbs2, zero1, recompute=block");
+                             R"("global_batch_tokens": 1000000, "dtype": "FP8 delayed")");
+  run = replaced(run, "tp1,pp1,dp8,mbs1,zero1", "TP1, PP1, mbs2, zero1, recompute=block");
   const RecordedRun read = runs_of(run)[0];
   ASSERT_EQ(read.refusal, std::nullopt);
   EXPECT_EQ(read.problem.workload.data_type, profiles::DataType::Fp8);
