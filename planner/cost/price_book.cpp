@@ -86,7 +86,8 @@ HopCost PriceBook::hop(const GroupShape& shape, Bytes boundary) {
 }
 
 const PriceBook::BlockComputes& PriceBook::computes(const Layout& layout) {
-  const std::uint64_t options = static_cast<std::uint64_t>(layout.mbs) << 1 | (layout.sp ? 1 : 0);
+  const std::uint64_t options = static_cast<std::uint64_t>(layout.mbs) << 2 | (layout.sp ? 2 : 0) |
+                                (layout.cp_kind == ContextKind::Ulysses ? 1 : 0);
   const auto [at, fresh] = computes_.try_emplace({packed_degrees(layout), options});
   if (fresh) {
     const ModelGraphs& model = graphs(layout.tp);

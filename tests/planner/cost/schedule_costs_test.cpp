@@ -216,5 +216,39 @@ TEST(ScheduleCosts, ANearerHostTakesMoreActivations) {
   EXPECT_DOUBLE_EQ(forward(c2c, away), forward(c2c, kept));
 }
 
+TEST(ScheduleCosts, AGradientThatWaitsIsReducedOnce) {
+  // Four micro-batches of a pipeline: the last one reduces, which is a quarter for each of them.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 32);
+  const char* const layout = "tp1,pp2,dp8,mbs1,zero2";
+  const ScheduleCosts each = costs_of(problem, layout);
+  problem.framework.deferred_reduction = profiles::DeferredReduction::Stages;
+  const ScheduleCosts last = costs_of(problem, layout);
+  for (std::size_t c = 0; c < 2; ++c) {
+    EXPECT_NEAR(last.chunks[c].weight_grad.dp / each.chunks[c].weight_grad.dp, 0.25, 1e-9);
+  }
+  // Without stages it does not wait.
+  const char* const flat = "tp1,pp1,dp16,mbs1,zero2";
+  const Seconds waits = costs_of(problem, flat).chunks[0].weight_grad.dp;
+  problem.framework.deferred_reduction = profiles::DeferredReduction::Never;
+  EXPECT_EQ(costs_of(problem, flat).chunks[0].weight_grad.dp, waits);
+}
+
+TEST(ScheduleCosts, CopiesOfShardsMoveTheirBytes) {
+  // 8.03e9 parameters, 4 bytes out of each of two gathers and 6 into the reduction.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
+  const char* const layout = "tp1,pp1,dp8,mbs1,zero3";
+  const auto exposed_dp = [&] {
+    const ScheduleCosts costs = costs_of(problem, layout);
+    return costs.chunks[0].forward.dp + costs.chunks[0].weight_grad.dp;
+  };
+  const Seconds in_place = exposed_dp();
+  problem.framework.gather_copy_bytes = 4;
+  problem.framework.reduce_copy_bytes = 6;
+  const double extra = (exposed_dp() - in_place).count();
+  const double floor = 14 * 32 * 218112000.0 / 3.35e12;  // the layers alone
+  EXPECT_GT(extra, floor);
+  EXPECT_LT(extra, 1.5 * floor);
+}
+
 }  // namespace
 }  // namespace meshplan::planner
