@@ -142,9 +142,11 @@ class ComputePricer {
       const std::int64_t outputs = shards && op.reduces_output ? split_.tp : 1;
       forward_.add(streamed(g.rows * g.inner * g.groups / inputs, framework_.cast_bytes));
       input_grad_.add(streamed(g.rows * g.columns * g.groups / outputs, framework_.cast_bytes));
-      // One pass casts the weights, the other their transposes.
-      forward_.extend(streamed(weights, framework_.weight_cast_bytes / 2));
-      input_grad_.extend(streamed(weights, framework_.weight_cast_bytes / 2));
+      if (framework_.weight_cast_bytes > 0) {
+        // One pass casts the weights, the other their transposes.
+        forward_.extend(streamed(weights, framework_.weight_cast_bytes / 2));
+        input_grad_.extend(streamed(weights, framework_.weight_cast_bytes / 2));
+      }
     }
     weight_grad_.extend(streamed(weights, framework_.accumulation_bytes));
   }
@@ -185,11 +187,11 @@ class ComputePricer {
       if (drops_probabilities_) out.time += share * attention_dropout_time(shape, profile_);
       return out;
     };
-    const std::int64_t features = tokens_ * shape.heads * op.value_head_dim;
-    const Estimate merged = streamed(blocks_ * features, framework_.context_step_bytes);
     Estimate forward = pass(AttentionPass::Forward);
     Estimate backward = pass(AttentionPass::Backward);
-    if (blocks_ > 1) {
+    if (blocks_ > 1 && framework_.context_step_bytes > 0) {
+      const std::int64_t features = tokens_ * shape.heads * op.value_head_dim;
+      const Estimate merged = streamed(blocks_ * features, framework_.context_step_bytes);
       forward.time += merged.time;
       backward.time += merged.time;
     }
