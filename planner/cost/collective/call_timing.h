@@ -9,7 +9,8 @@
 namespace meshplan::planner {
 
 /// How a measured call was started and timed: a habit of the program that measured, as a framework
-/// has habits. Tables that are fitted on, and so all predictions, are of calls in CUDA graphs.
+/// has habits. Predictions are of calls in CUDA graphs, as most rows are that constants are fitted
+/// on.
 enum class CallTiming : std::uint8_t {
   Graph,     ///< many calls in a CUDA graph, time of one: no launch shows
   Launched,  ///< nccl-tests as it runs by default: one thread launches on every device of its node
@@ -25,8 +26,8 @@ std::optional<CallTiming> call_timing_from(std::string_view text);
 
 /// How the rows of a published source were timed, by what the source states of itself: "nccl-tests
 /// style" are AIConfigurator's tables, Vidur profiles kernels with Kineto (`CollectiveWrapper`,
-/// graphs off), XLA's tables hold operations of compiled programs. Any other source is a log of
-/// nccl-tests. An empty text: Graph.
+/// graphs off), XLA's tables hold operations of compiled programs. Any other source is taken for a
+/// log of nccl-tests without options. An empty text: Graph.
 CallTiming call_timing_of_source(std::string_view source);
 
 /// What a program that times so reports for a call that takes `call` by itself:
