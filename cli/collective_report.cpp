@@ -95,8 +95,9 @@ std::string collective_answer(const CollectiveQuestion& question, const profiles
   std::string out =
       fmt::format("{} of {} over {} ranks on {} node{} of {}\n", planner::name(operation),
                   human(bytes), ranks, nodes, nodes == 1 ? "" : "s", cluster.name);
-  out += fmt::format("NCCL {} chooses {} {}\n", cluster.nccl_version, choice.algorithm,
-                     choice.protocol);
+  out += choice.protocol.empty() ? std::string("ranks are threads and read each other's memory\n")
+                                 : fmt::format("NCCL {} chooses {} {}\n", cluster.nccl_version,
+                                               choice.algorithm, choice.protocol);
   out += fmt::format("time           {} ({} to {} with 80%)\n", human(estimate.time),
                      human(estimate.time / factor), human(estimate.time * factor));
   out += fmt::format("algbw          {}\nbusbw          {} ({} to {})\n", human(algorithm),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -73,6 +74,7 @@ json run_json(const EvaluatedRun& run) {
   if (run.run->failed) out["outcome"] = "failed";
   if (run.unpredictable) out["unpredictable"] = *run.unpredictable;
   if (!run.suspect.empty()) out["suspect"] = run.suspect;
+  if (!run.run->assumed.empty()) out["assumed"] = run.run->assumed;
   return out;
 }
 
@@ -179,6 +181,13 @@ std::string report_text(const RunsReport& report) {
   }
   for (const auto& [reason, count] : report.unpredictable) {
     out += fmt::format("not predicted         {} x {}\n", count, reason);
+  }
+  std::map<std::string, int> assumed;
+  for (const EvaluatedRun& run : report.runs) {
+    for (const std::string& what : run.run->assumed) ++assumed[what];
+  }
+  for (const auto& [what, count] : assumed) {
+    out += fmt::format("assumed               {} x {}\n", count, what);
   }
   return out;
 }

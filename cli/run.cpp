@@ -180,7 +180,9 @@ int run_on(runtime::Engine* engine, const RunOptions& options) {
         if (losses.empty()) {
           runtime::Training one_step = training;
           one_step.options.steps = 1;
-          losses = runtime::replayed_losses(one_step, settings.timeout);
+          losses = engine == nullptr
+                       ? runtime::replayed_losses(one_step, settings.timeout)
+                       : runtime::replayed_losses(*engine, one_step, settings.timeout);
         }
         return losses.front();
       };

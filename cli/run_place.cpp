@@ -10,12 +10,12 @@ namespace {
 
 using profiles::Bytes;
 
-/// Ranks that share the memory of the place at a time: those of a replay on the host take turns.
+/// Ranks that share the memory of the place at a time: in a replay a core or a GPU has one of them.
 int ranks_together(const planner::Layout& layout, runtime::Mode mode, const Place& place) {
   if (place.engine == nullptr) {
     return mode == runtime::Mode::Replay ? place.most_at_once : layout.devices();
   }
-  return mode == runtime::Mode::Parallel ? 1 : layout.devices();
+  return mode == runtime::Mode::Partitioned ? layout.devices() : 1;
 }
 
 }  // namespace

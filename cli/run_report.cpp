@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cli/collective_lines.h"
+#include "cli/error_text.h"
 #include "cli/plan_report.h"
 #include "cli/table.h"
 #include "planner/layout/layout_text.h"
@@ -46,11 +47,6 @@ nlohmann::ordered_json time_json(const Terms& terms) {
   return out;
 }
 
-/// predicted / measured - 1, as text; "-" where nothing was measured.
-std::string error_text(double predicted, double measured) {
-  return measured > 0 ? fmt::format("{:+.1f}%", 100 * (predicted / measured - 1)) : "-";
-}
-
 std::string time_table(const RunReport& report) {
   const runtime::Measurement& m = report.measured;
   Table table({{"where the step goes", Table::Align::Left},
@@ -64,8 +60,8 @@ std::string time_table(const RunReport& report) {
     if (!always && predicted == Seconds{0} && measured == Seconds{0}) continue;
     const bool modelled = m.mode == runtime::Mode::Replay && term.member != &Terms::compute &&
                           term.member != &Terms::optimizer;
-    table.add({term.words, human(predicted), human(measured),
-               error_text(predicted.count(), measured.count()), modelled ? "modelled" : ""});
+    table.add({term.words, human(predicted), human(measured), error_text(predicted, measured),
+               modelled ? "modelled" : ""});
   }
   table.add({"step", human(report.predicted.step), human(m.step),
              fmt::format("{:+.1f}%", 100 * report.error())},
@@ -99,10 +95,9 @@ std::string memory_table(const RunReport& report) {
         use[MemoryTerm::Weights] + use[MemoryTerm::Gradients] + use[MemoryTerm::Optimizer];
     const Bytes rest = use[MemoryTerm::Workspace] + use[MemoryTerm::Communication];
     const int stage = planner::place_of(report.layout, static_cast<int>(r)).pp;
-    table.add(
-        {std::to_string(r), std::to_string(stage), human(predicted), human(use.total()),
-         error_text(static_cast<double>(predicted.count), static_cast<double>(use.total().count)),
-         human(states), human(use[MemoryTerm::Activations]), human(rest)});
+    table.add({std::to_string(r), std::to_string(stage), human(predicted), human(use.total()),
+               error_text(predicted, use.total()), human(states),
+               human(use[MemoryTerm::Activations]), human(rest)});
   }
   return "peak memory by rank\n" + table.text();
 }

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/error_text.h"
 #include "cli/serving_report.h"
 #include "cli/table.h"
 #include "planner/layout/layout_text.h"
@@ -50,17 +51,6 @@ StepTime mean(const ServedReport& report, const std::vector<StepTime>& times, bo
     for (const NamedPart& part : kParts) out.*part.member /= count;
   }
   return out;
-}
-
-/// predicted / measured - 1; "-" where next to nothing was measured, or waiting came out negative.
-std::string error_text(double predicted, double measured) {
-  return measured > 1e-9 ? fmt::format("{:+.1f}%", 100 * (predicted / measured - 1)) : "-";
-}
-std::string error_text(Seconds predicted, Seconds measured) {
-  return error_text(predicted.count(), measured.count());
-}
-std::string error_text(Bytes predicted, Bytes measured) {
-  return error_text(static_cast<double>(predicted.count), static_cast<double>(measured.count));
 }
 
 std::string users_table(const ServedReport& report) {

@@ -15,12 +15,15 @@ constexpr float to_float(Bf16 value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
 }
 
-/// To nearest, ties to even; a NaN stays one.
-constexpr Bf16 to_bf16(float value) {
+/// The bits of `value` rounded to a bf16, which is their upper half: to nearest, ties to even; a
+/// NaN stays one.
+constexpr std::uint32_t bits_rounded_to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
-  const std::uint32_t quiet = (bits >> 16) | 0x40U;
-  return {static_cast<std::uint16_t>((bits & 0x7FFFFFFFU) > 0x7F800000U ? quiet : rounded)};
+  return value != value ? bits | 0x400000U : bits + 0x7FFFU + ((bits >> 16) & 1U);
+}
+
+constexpr Bf16 to_bf16(float value) {
+  return {static_cast<std::uint16_t>(bits_rounded_to_bf16(value) >> 16)};
 }
 
 }  // namespace meshplan::kernels

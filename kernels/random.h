@@ -23,14 +23,16 @@ inline constexpr std::int64_t kRandomGroup = 4 * kRandomLanes;
 
 namespace detail {
 
+template <class Word>
 struct ThreefryState {
-  std::uint32_t x0, x1, x2, x3;
+  Word x0, x1, x2, x3;
 };
 
-/// Rounds kRound .. 12, unrolled so that a vector unit keeps the state in registers.
-template <int kRound>
-[[gnu::always_inline]] constexpr ThreefryState threefry_rounds(ThreefryState s,
-                                                               const std::uint32_t (&key)[5]) {
+/// Rounds kRound .. 12, unrolled so that a vector unit keeps the state in registers. `Word` is a
+/// std::uint32_t, or several that take the rounds side by side.
+template <int kRound, class Word>
+[[gnu::always_inline]] constexpr ThreefryState<Word> threefry_rounds(
+    ThreefryState<Word> s, const std::uint32_t (&key)[5]) {
   constexpr int kRounds = 13;
   constexpr int kRotations[8][2] = {{10, 26}, {11, 21}, {13, 27}, {23, 5},
                                     {6, 20},  {17, 11}, {25, 10}, {18, 20}};
@@ -46,16 +48,31 @@ template <int kRound>
     }
     constexpr int kLeft = kRotations[kRound % 8][0], kRight = kRotations[kRound % 8][1];
     // Odd rounds pair the words crosswise.
-    const std::uint32_t a = kRound % 2 == 0 ? s.x1 : s.x3, b = kRound % 2 == 0 ? s.x3 : s.x1;
+    const Word a = kRound % 2 == 0 ? s.x1 : s.x3, b = kRound % 2 == 0 ? s.x3 : s.x1;
     s.x0 += a;
     s.x2 += b;
-    const std::uint32_t mixed_a = ((a << kLeft) | (a >> (32 - kLeft))) ^ s.x0;
-    const std::uint32_t mixed_b = ((b << kRight) | (b >> (32 - kRight))) ^ s.x2;
+    const Word mixed_a = ((a << kLeft) | (a >> (32 - kLeft))) ^ s.x0;
+    const Word mixed_b = ((b << kRight) | (b >> (32 - kRight))) ^ s.x2;
     return threefry_rounds<kRound + 1>(kRound % 2 == 0
-                                           ? ThreefryState{s.x0, mixed_a, s.x2, mixed_b}
-                                           : ThreefryState{s.x0, mixed_b, s.x2, mixed_a},
+                                           ? ThreefryState<Word>{s.x0, mixed_a, s.x2, mixed_b}
+                                           : ThreefryState<Word>{s.x0, mixed_b, s.x2, mixed_a},
                                        key);
   }
+}
+
+template <class Word>
+[[gnu::always_inline]] constexpr ThreefryState<Word> threefry(RandomKey key, std::uint64_t row,
+                                                              Word lane_index) {
+  const auto k0 = static_cast<std::uint32_t>(key.seed);
+  const auto k1 = static_cast<std::uint32_t>(key.seed >> 32);
+  const auto k2 = static_cast<std::uint32_t>(key.stream);
+  const auto k3 = static_cast<std::uint32_t>(key.stream >> 32);
+  const std::uint32_t schedule[5] = {k0, k1, k2, k3, 0x1BD11BDA ^ k0 ^ k1 ^ k2 ^ k3};
+  lane_index += k2;
+  return threefry_rounds<0>(
+      ThreefryState<Word>{Word{static_cast<std::uint32_t>(row) + k0},
+                          Word{static_cast<std::uint32_t>(row >> 32) + k1}, lane_index, Word{k3}},
+      schedule);
 }
 
 }  // namespace detail
@@ -69,15 +86,7 @@ template <int kRound>
 [[gnu::always_inline]] constexpr std::array<std::uint32_t, 4> threefry(RandomKey key,
                                                                        std::uint64_t row,
                                                                        std::uint32_t lane_index) {
-  const auto k0 = static_cast<std::uint32_t>(key.seed);
-  const auto k1 = static_cast<std::uint32_t>(key.seed >> 32);
-  const auto k2 = static_cast<std::uint32_t>(key.stream);
-  const auto k3 = static_cast<std::uint32_t>(key.stream >> 32);
-  const std::uint32_t schedule[5] = {k0, k1, k2, k3, 0x1BD11BDA ^ k0 ^ k1 ^ k2 ^ k3};
-  const detail::ThreefryState drawn =
-      detail::threefry_rounds<0>({static_cast<std::uint32_t>(row) + k0,
-                                  static_cast<std::uint32_t>(row >> 32) + k1, lane_index + k2, k3},
-                                 schedule);
+  const detail::ThreefryState<std::uint32_t> drawn = detail::threefry(key, row, lane_index);
   return {drawn.x0, drawn.x1, drawn.x2, drawn.x3};
 }
 

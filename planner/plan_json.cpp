@@ -4,8 +4,8 @@
 
 #include "planner/explain/explain_json.h"
 #include "planner/layout/layout_text.h"
-#include "planner/model/config.h"
 #include "planner/model/parameters.h"
+#include "planner/question_json.h"
 #include "planner/simulate/summary.h"
 #include "profiles/cluster_json.h"
 #include "profiles/input_error.h"
@@ -208,14 +208,9 @@ PlanFile read_plan(const JsonNode& document, const profiles::DataFiles& files) {
                                 "search", "nearest_miss", "timeline", "what_if", "fleet"});
   PlanFile out;
   Problem& problem = out.problem;
-  const JsonNode model = document.at("model");
-  problem.model = read_config(model.at("config"), model.at("name").string());
-  problem.model_config = model.at("config").raw().dump();
-  const JsonNode cluster = document.at("cluster");
-  problem.cluster = profiles::read_cluster(cluster, files, cluster.at("name").string());
+  read_model_and_cluster(document, files, problem);
   problem.workload = read_workload(document.at("workload"));
-  const auto plans = document.at("plans").elements();
-  if (plans.empty()) document.at("plans").refuse("at least one plan");
+  const std::vector<JsonNode> plans = read_plans(document);
   for (const JsonNode& plan : plans) {
     const JsonNode layout = plan.at("layout");
     out.layouts.push_back(layout_from_text(layout.string(), layout.where()));

@@ -119,6 +119,15 @@ struct TimeFactors {
   friend bool operator==(const TimeFactors&, const TimeFactors&) = default;
 };
 
+/// What ranks wait for each other where they meet, over their work since they last met: cores are
+/// interrupted, and a meeting begins with the last. The longer the work, the more evens out. 0:
+/// devices that all take as long.
+struct Waiting {
+  double layer = 0;  ///< at the collectives within a layer
+  double step = 0;   ///< of replicas, at the end of a step
+  friend bool operator==(const Waiting&, const Waiting&) = default;
+};
+
 /// A table that constants were fitted on.
 struct TableRecord {
   std::string name;    ///< file name without folder
@@ -144,6 +153,7 @@ struct DeviceProfile {
   /// Of a device whose neighbours rest: the rest was measured with all of them busy, and cores
   /// share memory channels, caches and power.
   TimeFactors alone;
+  Waiting waiting;
   /// Tensor-core speed under the power cap after seconds of dense work, over that of the tables
   /// (taken at locked maximum clocks, in bursts).
   double sustained_clock_factor = 0.85;

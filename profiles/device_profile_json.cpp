@@ -266,6 +266,16 @@ TimeFactors read_factors(const JsonNode& node) {
           node.at("memory_bound").positive_number()};
 }
 
+Waiting read_waiting(const JsonNode& node) {
+  node.refuse_unknown_keys({"layer", "step"});
+  const auto share = [](const JsonNode& value) {
+    const double out = value.number();
+    if (out < 0 || out > 2) value.refuse("a share, from 0 to 2");
+    return out;
+  };
+  return {share(node.at("layer")), share(node.at("step"))};
+}
+
 std::vector<TableRecord> read_tables(const JsonNode& node) {
   std::vector<TableRecord> out;
   for (const JsonNode& table : node.elements()) {
@@ -283,7 +293,7 @@ std::string profile_device(const JsonNode& node) { return node.at("device").stri
 DeviceProfile read_profile(const JsonNode& node, const Device& device) {
   node.require_schema("profile");
   node.refuse_unknown_keys({"schema", "device", "provenance", "date", "tables", "gemm", "attention",
-                            "decode", "memory_bound", "alone", "sustained_clock"});
+                            "decode", "memory_bound", "alone", "waiting", "sustained_clock"});
   DeviceProfile out;
   out.device = device;
   out.name = profile_device(node);
@@ -297,6 +307,7 @@ DeviceProfile read_profile(const JsonNode& node, const Device& device) {
   out.decode = read_decode(node.at("decode"));
   out.memory_bound = read_memory_bound(node.at("memory_bound"));
   if (const auto alone = node.find_value("alone")) out.alone = read_factors(*alone);
+  if (const auto waiting = node.find_value("waiting")) out.waiting = read_waiting(*waiting);
   const JsonNode clock = node.at("sustained_clock");
   clock.refuse_unknown_keys({"factor", "cause"});
   out.sustained_clock_factor = read_share(clock.at("factor"));
@@ -322,6 +333,9 @@ nlohmann::ordered_json profile_json(const DeviceProfile& profile) {
       {"sustained_clock",
        {{"factor", profile.sustained_clock_factor}, {"cause", profile.sustained_clock_cause}}}};
   if (profile.alone != TimeFactors{}) out["alone"] = factors_json(profile.alone);
+  if (profile.waiting != Waiting{}) {
+    out["waiting"] = {{"layer", profile.waiting.layer}, {"step", profile.waiting.step}};
+  }
   return out;
 }
 

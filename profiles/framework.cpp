@@ -64,6 +64,14 @@ MemoryKind read_memory_kind(const JsonNode& node) {
   return MemoryKind::Device;
 }
 
+DeferredReduction read_deferral(const JsonNode& node) {
+  const std::string text = node.string();
+  if (text == "always") return DeferredReduction::Always;
+  if (text == "stages") return DeferredReduction::Stages;
+  if (text != "never") node.refuse("never, stages or always");
+  return DeferredReduction::Never;
+}
+
 void read_into(Framework& out, const JsonNode& file) {
   file.require_schema("framework");
   file.refuse_unknown_keys({"schema", "name", "source", "states", "loss", "allocator", "time",
@@ -91,7 +99,8 @@ void read_into(Framework& out, const JsonNode& file) {
                                  "master_bytes", "moment_bytes", "gathered_bytes",
                                  "reduced_gradient_bytes", "reduction_bytes", "prefetched_units",
                                  "accumulation_bytes", "step_bytes", "whole_step_bytes",
-                                 "pads_vocabulary"});
+                                 "pads_vocabulary", "deferred_reduction", "deferred_gradient_bytes",
+                                 "gather_copy_bytes", "reduce_copy_bytes"});
     real(*states, "weight_bytes", out.weight_bytes);
     real(*states, "gradient_bytes", out.gradient_bytes);
     real(*states, "backward_gradient_bytes", out.backward_gradient_bytes);
@@ -105,10 +114,18 @@ void read_into(Framework& out, const JsonNode& file) {
     real(*states, "step_bytes", out.step_bytes);
     real(*states, "whole_step_bytes", out.whole_step_bytes);
     flag(*states, "pads_vocabulary", out.pads_vocabulary);
+    if (const auto value = states->find_value("deferred_reduction")) {
+      out.deferred_reduction = read_deferral(*value);
+    }
+    real(*states, "deferred_gradient_bytes", out.deferred_gradient_bytes);
+    real(*states, "gather_copy_bytes", out.gather_copy_bytes);
+    real(*states, "reduce_copy_bytes", out.reduce_copy_bytes);
   }
   if (const auto saved = file.find("activations")) {
     saved->refuse_unknown_keys({"norm_saved_bytes", "unfused_gate", "recompute_by_recipe",
-                                "side_stream_bytes", "selective_products", "own_executor"});
+                                "side_stream_bytes", "selective_products", "own_executor",
+                                "keeps_gathered_inputs"});
+    flag(*saved, "keeps_gathered_inputs", out.keeps_gathered_inputs);
     real(*saved, "selective_products", out.selective_products);
     flag(*saved, "own_executor", out.own_executor);
     real(*saved, "side_stream_bytes", out.side_stream_bytes);
@@ -141,6 +158,7 @@ void read_into(Framework& out, const JsonNode& file) {
     node->refuse_unknown_keys({"flash_attention",
                                "flash2",
                                "attention_slowdown",
+                               "context_step_bytes",
                                "dropout",
                                "pipelined_tp_step_seconds",
                                "network_call_seconds",
@@ -154,6 +172,10 @@ void read_into(Framework& out, const JsonNode& file) {
                                "collectives_beside_compute",
                                "shards_tied_gradients",
                                "elementwise_passes",
+                               "rms_norm_passes",
+                               "cast_bytes",
+                               "weight_cast_bytes",
+                               "gathers_after_cast",
                                "kernel_launch_seconds",
                                "step_overhead_seconds",
                                "kernels_per_operator",
@@ -168,6 +190,7 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*node, "flash_attention", out.flash_attention);
     flag(*node, "flash2", out.flash2);
     real(*node, "attention_slowdown", out.attention_slowdown);
+    real(*node, "context_step_bytes", out.context_step_bytes);
     flag(*node, "dropout", out.dropout);
     time(*node, "pipelined_tp_step_seconds", out.pipelined_tp_step);
     time(*node, "network_call_seconds", out.network_call);
@@ -178,6 +201,10 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*node, "gathers_by_tensor", out.gathers_by_tensor);
     flag(*node, "cuts_stages_by_cost", out.cuts_stages_by_cost);
     real(*node, "elementwise_passes", out.elementwise_passes);
+    real(*node, "rms_norm_passes", out.rms_norm_passes);
+    real(*node, "cast_bytes", out.cast_bytes);
+    real(*node, "weight_cast_bytes", out.weight_cast_bytes);
+    flag(*node, "gathers_after_cast", out.gathers_after_cast);
     time(*node, "kernel_launch_seconds", out.kernel_launch);
     time(*node, "step_overhead_seconds", out.step_overhead);
     if (const auto count = node->find_value("kernels_per_operator")) {
@@ -244,6 +271,12 @@ Framework load_framework(const std::string& name, const DataFiles& files, int co
   }
   read_into(out, *file);
   return out;
+}
+
+Framework with_operators(Framework framework, bool compiled, const DataFiles& files) {
+  read_into(framework,
+            files.at("frameworks", compiled ? "pytorch-compiled" : "pytorch-eager", "framework"));
+  return framework;
 }
 
 }  // namespace meshplan::profiles

@@ -13,6 +13,11 @@ namespace meshplan::profiles {
 /// The tensors, what the caching allocator took for them, or all that the device holds.
 enum class MemoryKind { Allocated, Reserved, Device };
 
+/// When gradients that are sharded (ZeRO-2 and 3) are reduced: in every micro-batch, or, so that
+/// each rank keeps them whole until then, in the last one; always, or where a pipeline's stages
+/// run.
+enum class DeferredReduction { Never, Stages, Always };
+
 /// Habits of the software that runs a layout: what it stores per parameter, how much the allocator
 /// and the libraries take, what it launches. One file per framework, profiles/data/frameworks, each
 /// figure with its source; schema meshplan.framework/1. Nothing here depends on a single run.
@@ -33,6 +38,8 @@ struct Framework {
   double reduced_gradient_bytes = 2;  ///< an unsharded gradient on its way to its shard (ZeRO-2, 3)
   double reduction_bytes = 4;         ///< what one gradient moves in the reduction
   double prefetched_units = 1;        ///< layers gathered ahead under ZeRO-3
+  DeferredReduction deferred_reduction = DeferredReduction::Never;
+  double deferred_gradient_bytes = 4;  ///< a whole gradient that waits for the last micro-batch
 
   bool pads_vocabulary = true;  ///< to a multiple of 128 tp where tp cuts it
 
@@ -40,6 +47,15 @@ struct Framework {
   double accumulation_bytes = 6;  ///< adding a weight gradient to its buffer, beyond writing it
   double step_bytes = 20;         ///< once a step: zeroing, norm, clipping, scaling of gradients
   double whole_step_bytes = 0;    ///< the same, of gradients that ZeRO-1 leaves whole on each rank
+  double gather_copy_bytes = 0;   ///< each gather of ZeRO-3: from the flat buffer to the parameters
+  double reduce_copy_bytes = 0;  ///< each reduction of ZeRO-2 and 3: into the flat buffer, and cast
+  /// Below 16 bits: casts of each element of a product's inputs and output gradients, read at 16
+  /// bits, written with the transpose that the weight gradient reads; and of each weight, in every
+  /// micro-batch.
+  double cast_bytes = 4, weight_cast_bytes = 0;
+  /// Below 16 bits, with sharded sequences: tensors are cast before they are gathered over the
+  /// tensor-parallel ranks, so each rank casts its shard and gathers move one byte an element.
+  bool gathers_after_cast = false;
 
   /// Activations and transients as meshplan's own runtime holds them (executor_memory.h).
   bool own_executor = false;
@@ -52,7 +68,9 @@ struct Framework {
   /// work; it keeps attention. 0: Megatron's, which makes core attention again and nothing else.
   double selective_products = 0;
   double norm_saved_bytes = 0;  ///< per element of each norm, beyond its input: unfused copies
-  bool unfused_gate = false;    ///< saves the activated gate besides its inputs and the product
+  /// Products keep their gathered inputs where sequences are sharded; else they gather them again.
+  bool keeps_gathered_inputs = false;
+  bool unfused_gate = false;  ///< saves the activated gate besides its inputs and the product
   /// Per token and hidden feature, tensor parallelism with sharded sequences: gathered tensors of a
   /// side stream that wait for the device while the host runs ahead of it.
   double side_stream_bytes = 0;
@@ -77,16 +95,22 @@ struct Framework {
   bool flash_attention = true;    ///< when the workload does not say
   bool flash2 = false;            ///< FlashAttention-2 even where a faster kernel exists
   double attention_slowdown = 1;  ///< of its fused attention, over FlashAttention-2 or the best
-  bool dropout = true;            ///< false: trains without, whatever the model's config says
+  /// Context parallelism that goes through keys and values block by block: what each of its steps
+  /// moves in either pass to merge its block, bytes per feature of the output. 0: fused.
+  double context_step_bytes = 0;
+  bool dropout = true;  ///< false: trains without, whatever the model's config says
   /// A dense embedding gradient in each micro-batch, bytes per parameter: zeroed (2), then read (2)
   /// and added to the accumulation buffer (4 read, 4 written). 0: rows are added where they belong.
   double embedding_gradient_bytes = 12;
   bool collectives_beside_compute = true;  ///< false: overlap=... changes nothing
   bool shards_tied_gradients = false;      ///< ends exchange shards of tied embeddings under ZeRO-1
   double elementwise_passes = 1;  ///< memory traffic of element-wise work over the fused minimum
-  Seconds kernel_launch{};        ///< host time to issue one kernel; exposed when longer than it
-  Seconds step_overhead{};        ///< once a step: data loading, logging, gradient clipping
-  int kernels_per_operator = 2;   ///< launches per operator, forward
+  /// The same in models with RMSNorm, which plain PyTorch writes out in fp32, as it does their
+  /// rotary embedding. 0: no different.
+  double rms_norm_passes = 0;
+  Seconds kernel_launch{};       ///< host time to issue one kernel; exposed when longer than it
+  Seconds step_overhead{};       ///< once a step: data loading, logging, gradient clipping
+  int kernels_per_operator = 2;  ///< launches per operator, forward
   /// Host time of one layer with experts and one micro-batch below 16 bits, all passes, launched
   /// one kernel at a time: routing, permutation, casts and products expert by expert.
   Seconds sparse_layer_host{};
@@ -134,5 +158,9 @@ std::string framework_id_of(const std::string& name_or_alias);
 /// for `compute_capability` (0: unknown).
 Framework load_framework(const std::string& name, const DataFiles& files,
                          int compute_capability = 0);
+
+/// `framework` with the operators of its models fused by torch.compile, or run one by one: the
+/// habits of profiles/data/frameworks/pytorch-compiled.json or pytorch-eager.json on top.
+Framework with_operators(Framework framework, bool compiled, const DataFiles& files);
 
 }  // namespace meshplan::profiles

@@ -1,5 +1,6 @@
 #include "kernels/activation.h"
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
@@ -35,6 +36,18 @@ MESHPLAN_INLINE ValueAndSlope evaluate(float x) {
   }
 }
 
+/// f and f' of one or two columns.
+template <Activation kKind, class Value>
+MESHPLAN_INLINE Value values(Value x) {
+  return mapped(
+      [](float v) __attribute__((always_inline)) { return evaluate<kKind>(v).value; }, x);
+}
+template <Activation kKind, class Value>
+MESHPLAN_INLINE Value slopes(Value x) {
+  return mapped(
+      [](float v) __attribute__((always_inline)) { return evaluate<kKind>(v).slope; }, x);
+}
+
 template <Activation kKind>
 struct Forward {
   template <class T>
@@ -42,9 +55,10 @@ struct Forward {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const T* in = x.row(r);
       T* out = y.row(r);
-#pragma omp simd
-      for (std::int64_t c = 0; c < x.cols; ++c)
-        out[c] = rounded<T>(evaluate<kKind>(load(in[c])).value);
+      for_each_column<T>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, values<kKind>(at.load(in)));
+          });
     }
   }
 };
@@ -57,9 +71,10 @@ struct Backward {
       const T* in = x.row(r);
       const T* gradient = dy.row(r);
       T* out = dx.row(r);
-#pragma omp simd
-      for (std::int64_t c = 0; c < x.cols; ++c)
-        out[c] = rounded<T>(load(gradient[c]) * evaluate<kKind>(load(in[c])).slope);
+      for_each_column<T>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, at.load(gradient) * slopes<kKind>(at.load(in)));
+          });
     }
   }
 };
@@ -72,9 +87,10 @@ struct GatedForward {
       const T* g = gate.row(r);
       const T* u = up.row(r);
       T* out = y.row(r);
-#pragma omp simd
-      for (std::int64_t c = 0; c < gate.cols; ++c)
-        out[c] = rounded<T>(evaluate<kKind>(load(g[c])).value * load(u[c]));
+      for_each_column<T>(
+          0, gate.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, values<kKind>(at.load(g)) * at.load(u));
+          });
     }
   }
 };
@@ -90,13 +106,12 @@ struct GatedBackward {
       const T* gradient = dy.row(r);
       T* gate_out = dgate.row(r);
       T* up_out = dup.row(r);
-#pragma omp simd
-      for (std::int64_t c = 0; c < gate.cols; ++c) {
-        const ValueAndSlope f = evaluate<kKind>(load(g[c]));
-        const float d = load(gradient[c]), factor = load(u[c]);
-        gate_out[c] = rounded<T>(d * factor * f.slope);
-        up_out[c] = rounded<T>(d * f.value);
-      }
+      for_each_column<T>(
+          0, gate.cols, [&](auto at) __attribute__((always_inline)) {
+            const auto x = at.load(g), d = at.load(gradient), factor = at.load(u);
+            at.store(gate_out, d * factor * slopes<kKind>(x));
+            at.store(up_out, d * values<kKind>(x));
+          });
     }
   }
 };

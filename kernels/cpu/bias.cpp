@@ -1,6 +1,7 @@
 #include "kernels/bias.h"
 
 #include "kernels/cpu/column_sum.h"
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
 
@@ -13,8 +14,10 @@ struct AddBias {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const T* in = x.row(r);
       T* out = y.row(r);
-#pragma omp simd
-      for (std::int64_t c = 0; c < x.cols; ++c) out[c] = rounded<T>(load(in[c]) + bias[c]);
+      for_each_column<T>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, at.load(in) + at.load(bias));
+          });
     }
   }
 };
@@ -26,12 +29,16 @@ struct SumColumns {
         dy.rows, [&](std::int64_t first, auto count) __attribute__((always_inline)) {
           const T* top = dy.row(first);
           const std::int64_t stride = dy.stride;
-#pragma omp simd
-          for (std::int64_t c = 0; c < dy.cols; ++c) {
-            float sum = load(top[c]);
-            for (std::int64_t k = 1; k < count; ++k) sum += load(top[k * stride + c]);
-            dbias[c] += sum;
-          }
+          for_each_stretch(
+              dy.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+                prefetch_columns(dy, first + count, count, begin, size);
+                for_each_column<T>(
+                    begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                      auto sum = at.load(top);
+                      for (std::int64_t k = 1; k < count; ++k) sum += at.load(top + k * stride);
+                      at.store(dbias, at.load(dbias) + sum);
+                    });
+              });
         });
   }
 };

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
@@ -10,20 +11,38 @@ namespace meshplan::kernels::cpu {
 namespace {
 
 struct MaxOfRows {
+  MESHPLAN_INLINE static float largest(const float* in, std::int64_t cols) {
+    float max = in[0];
+#pragma omp simd reduction(max : max)
+    for (std::int64_t c = 0; c < cols; ++c) max = in[c] > max ? in[c] : max;
+    return max;
+  }
+  MESHPLAN_INLINE static float largest(const Bf16* in, std::int64_t cols) {
+    float max = load(in[cols - 1]);
+#pragma omp simd reduction(max : max)
+    for (std::int64_t i = 0; i < cols / 2; ++i) {
+      const Two logits = TwoColumns{2 * i}.load(in);
+      const float larger = logits.even > logits.odd ? logits.even : logits.odd;
+      max = larger > max ? larger : max;
+    }
+    return max;
+  }
+
   template <class T>
   MESHPLAN_INLINE static void run(Matrix<const T> logits, float* row_max) {
     for (std::int64_t r = 0; r < logits.rows; ++r) {
       const T* in = logits.row(r);
-      float max = load(in[0]);
-#pragma omp simd reduction(max : max)
-      for (std::int64_t c = 0; c < logits.cols; ++c) {
-        const float logit = load(in[c]);
-        max = logit > max ? logit : max;
-      }
-      row_max[r] = max;
+      row_max[r] = largest(in, logits.cols);
     }
   }
 };
+
+/// e^x of each column.
+template <class Value>
+MESHPLAN_INLINE Value decays(Value x) {
+  return mapped(
+      [](float v) __attribute__((always_inline)) { return decay(v); }, x);
+}
 
 struct SumOfRows {
   template <class T>
@@ -36,10 +55,12 @@ struct SumOfRows {
       double total = 0;
       for (std::int64_t first = 0; first < logits.cols; first += kPart) {
         const std::int64_t last = first + kPart < logits.cols ? first + kPart : logits.cols;
-        float sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (std::int64_t c = first; c < last; ++c) sum += decay(load(in[c]) - max);
-        total += static_cast<double>(sum);
+        ColumnSums sum;
+        sum_columns<T>(
+            first, last, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+              add_to(sum, i, decays(at.load(in) - max));
+            });
+        total += static_cast<double>(sum.total());
       }
       sum_exp[r] = static_cast<float>(total);
     }
@@ -60,9 +81,10 @@ struct GradientRows {
       const bool held = target >= 0 && target < logits.cols;
       // Before the loop, which may overwrite the logits.
       const float at_target = held ? factor * decay(load(in[target]) - max) - scale : 0.0F;
-#pragma omp simd
-      for (std::int64_t c = 0; c < logits.cols; ++c)
-        out[c] = rounded<T>(factor * decay(load(in[c]) - max));
+      for_each_column<T>(
+          0, logits.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, factor * decays(at.load(in) - max));
+          });
       if (held) out[target] = rounded<T>(at_target);
     }
   }

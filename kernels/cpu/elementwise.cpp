@@ -1,7 +1,7 @@
 #include "kernels/elementwise.h"
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/queue.h"
-#include "kernels/cpu/vector.h"
 #include "kernels/shape_check.h"
 
 namespace meshplan::kernels::cpu {
@@ -14,8 +14,10 @@ struct AddRows {
       const X* a = x.row(r);
       const R* b = residual.row(r);
       Y* out = y.row(r);
-#pragma omp simd
-      for (std::int64_t c = 0; c < x.cols; ++c) out[c] = rounded<Y>(load(a[c]) + load(b[c]));
+      for_each_column<Y>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, at.load(a) + at.load(b));
+          });
     }
   }
 };
@@ -26,8 +28,10 @@ struct ScaleRows {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const X* in = x.row(r);
       Y* out = y.row(r);
-#pragma omp simd
-      for (std::int64_t c = 0; c < x.cols; ++c) out[c] = rounded<Y>(factor * load(in[c]));
+      for_each_column<Y>(
+          0, x.cols, [&](auto at) __attribute__((always_inline)) {
+            at.store(out, factor * at.load(in));
+          });
     }
   }
 };
@@ -35,11 +39,10 @@ struct ScaleRows {
 struct FillRows {
   template <class Y>
   MESHPLAN_INLINE static void run(Matrix<Y> y, float value) {
-    const Y element = rounded<Y>(value);
     for (std::int64_t r = 0; r < y.rows; ++r) {
       Y* out = y.row(r);
-#pragma omp simd
-      for (std::int64_t c = 0; c < y.cols; ++c) out[c] = element;
+      for_each_column<Y>(
+          0, y.cols, [&](auto at) __attribute__((always_inline)) { at.store(out, value); });
     }
   }
 };

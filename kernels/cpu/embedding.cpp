@@ -1,7 +1,8 @@
 #include "kernels/embedding.h"
 
+#include "kernels/cpu/column_sum.h"
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/queue.h"
-#include "kernels/cpu/vector.h"
 #include "kernels/shape_check.h"
 
 namespace meshplan::kernels::cpu {
@@ -16,15 +17,25 @@ struct GatherRows {
       const bool held = id >= 0 && id < table.rows;
       const W* in = held ? table.row(id) : nullptr;
       Y* out = y.row(r);
+      // What a processor fetches ahead by itself ends with the row: the next one lies anywhere.
+      const std::int64_t next = r + 1 < y.rows ? ids[r + 1] - first_id : -1;
+      const auto for_each_gathered = [&](auto body) __attribute__((always_inline)) {
+        for_each_stretch(
+            y.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+              if (next >= 0) prefetch_columns(table, next, 1, begin, size);
+              for_each_column<Y>(begin, begin + size, body);
+            });
+      };
       if (held && accumulate) {
-#pragma omp simd
-        for (std::int64_t c = 0; c < y.cols; ++c) out[c] = rounded<Y>(load(in[c]) + load(out[c]));
+        for_each_gathered([&](auto at) __attribute__((always_inline)) {
+          at.store(out, at.load(in) + at.load(out));
+        });
       } else if (held) {
-#pragma omp simd
-        for (std::int64_t c = 0; c < y.cols; ++c) out[c] = rounded<Y>(load(in[c]));
+        for_each_gathered([&](auto at)
+                              __attribute__((always_inline)) { at.store(out, at.load(in)); });
       } else if (!accumulate) {
-#pragma omp simd
-        for (std::int64_t c = 0; c < y.cols; ++c) out[c] = Y{};
+        for_each_column<Y>(
+            0, y.cols, [&](auto at) __attribute__((always_inline)) { at.store(out, 0.0F); });
       }
     }
   }

@@ -25,6 +25,22 @@ MESHPLAN_INLINE void load_lanes(const Bf16* from, Lanes& to) {
   std::memcpy(&to, &words, sizeof(Lanes));
 }
 
+/// What one step of a loop over a row loads: 16 fp32, or 32 bf16 as the even ones and the odd ones,
+/// which a shift and a mask give. To spread 16 bf16 over 32 bits each takes five instructions of
+/// what GCC makes of it.
+template <class T>
+inline constexpr std::int64_t kStepLanes = sizeof(T) == sizeof(Bf16) ? 2 : 1;
+
+MESHPLAN_INLINE void load_step(const float* from, Lanes (&to)[1]) { load_lanes(from, to[0]); }
+MESHPLAN_INLINE void load_step(const Bf16* from, Lanes (&to)[2]) {
+  using Words = std::uint32_t __attribute__((vector_size(64)));
+  Words words;
+  std::memcpy(&words, from, sizeof(Words));
+  const Words even = words << 16, odd = words & 0xFFFF0000U;
+  std::memcpy(&to[0], &even, sizeof(Lanes));
+  std::memcpy(&to[1], &odd, sizeof(Lanes));
+}
+
 /// The sum of the lanes, by halves.
 MESHPLAN_INLINE float total(const Lanes& lanes) {
   using Eight = float __attribute__((vector_size(32)));

@@ -1,9 +1,10 @@
 #include "kernels/layer_norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/column_sum.h"
-#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
 
@@ -15,27 +16,38 @@ struct Forward {
   MESHPLAN_INLINE static void run(Matrix<const T> x, const float* gamma, const float* beta,
                                   float epsilon, Matrix<T> y, float* means, float* rstds) {
     const float share = 1.0F / static_cast<float>(x.cols);
+    // Deviations are taken from the mean of the first columns, which saves a pass over the rest.
+    // The variance is the mean of their squares less the square of their mean. A sixteenth of the
+    // columns bounds what cancels: the sample's own deviations from the true mean make the variance
+    // at least 1/16 of that square, so that at most 4 of 24 bits are lost, and none as a rule.
+    const std::int64_t sample = std::min(x.cols, std::max<std::int64_t>(64, x.cols / 16));
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const T* in = x.row(r);
       T* out = y.row(r);
-      float sum = 0;
-#pragma omp simd reduction(+ : sum)
-      for (std::int64_t c = 0; c < x.cols; ++c) sum += load(in[c]);
-      // The first mean carries the rounding of a long sum; the deviations around it give the rest.
-      const float rough_mean = sum * share;
-      float deviations = 0, squares = 0;
-#pragma omp simd reduction(+ : deviations, squares)
-      for (std::int64_t c = 0; c < x.cols; ++c) {
-        const float deviation = load(in[c]) - rough_mean;
-        deviations += deviation;
-        squares += deviation * deviation;
-      }
-      const float rest = deviations * share;
+      ColumnSums sum;
+      sum_columns<T>(
+          0, sample, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+            add_to(sum, i, at.load(in));
+          });
+      const float rough_mean = sum.total() / static_cast<float>(sample);
+      ColumnSums deviations, squares;
+      sum_columns<T>(
+          0, x.cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+            const auto deviation = at.load(in) - rough_mean;
+            add_to(deviations, i, deviation);
+            add_to(squares, i, deviation * deviation);
+          });
+      const float rest = deviations.total() * share;
       const float mean = rough_mean + rest;
-      const float rstd = 1.0F / std::sqrt(squares * share - rest * rest + epsilon);
-#pragma omp simd
-      for (std::int64_t c = 0; c < x.cols; ++c)
-        out[c] = rounded<T>((load(in[c]) - mean) * rstd * gamma[c] + beta[c]);
+      const float rstd = 1.0F / std::sqrt(squares.total() * share - rest * rest + epsilon);
+      for_each_stretch(
+          x.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+            prefetch_columns(x, r + 1, 1, begin, size);
+            for_each_column<T>(
+                begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                  at.store(out, rstd * (at.load(in) - mean) * at.load(gamma) + at.load(beta));
+                });
+          });
       means[r] = mean;
       rstds[r] = rstd;
     }
@@ -58,50 +70,43 @@ struct Backward {
             const float row_mean = means[first + k];
             mean[k] = row_mean;
             rstd[k] = rstds[first + k];
-            Lanes sums_g = {}, sums_gh = {};
-            float sum_g = 0, sum_gh = 0;
-            std::int64_t c = 0;
-            for (; c + kLanes <= cols; c += kLanes) {
-              Lanes d, scale, h;
-              load_lanes(gradient + c, d);
-              load_lanes(gamma + c, scale);
-              load_lanes(in + c, h);
-              d *= scale;
-              sums_g += d;
-              sums_gh += d * (h - row_mean);
-            }
-            for (; c < cols; ++c) {
-              const float g = load(gradient[c]) * gamma[c];
-              sum_g += g;
-              sum_gh += g * (load(in[c]) - row_mean);
-            }
-            mean_g[k] = share * (sum_g + total(sums_g));
-            mean_gh[k] = share * rstd[k] * (sum_gh + total(sums_gh));
+            ColumnSums sum_g, sum_gh;
+            sum_columns<T>(
+                0, cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+                  const auto g = at.load(gradient) * at.load(gamma);
+                  add_to(sum_g, i, g);
+                  add_to(sum_gh, i, g * (at.load(in) - row_mean));
+                });
+            mean_g[k] = share * sum_g.total();
+            mean_gh[k] = share * rstd[k] * sum_gh.total();
           }
           const T* in = x.row(first);
           const T* gradient = dy.row(first);
           T* out = dx.row(first);
           const std::int64_t in_stride = x.stride, gradient_stride = dy.stride,
                              out_stride = dx.stride;
-          for (std::int64_t begin = 0; begin < cols; begin += kStretch) {
-            const std::int64_t end = begin + kStretch < cols ? begin + kStretch : cols;
-            prefetch_columns(x, first + count, count, begin, end - begin);
-            prefetch_columns(dy, first + count, count, begin, end - begin);
-#pragma omp simd
-            for (std::int64_t c = begin; c < end; ++c) {
-              float sum_gamma = 0, sum_beta = 0;
-              for (std::int64_t k = 0; k < count; ++k) {
-                const float h = (load(in[k * in_stride + c]) - mean[k]) * rstd[k];
-                const float d = load(gradient[k * gradient_stride + c]);
-                sum_gamma += d * h;
-                sum_beta += d;
-                out[k * out_stride + c] =
-                    rounded<T>(rstd[k] * (d * gamma[c] - mean_g[k] - h * mean_gh[k]));
-              }
-              dgamma[c] += sum_gamma;
-              dbeta[c] += sum_beta;
-            }
-          }
+          for_each_stretch(
+              cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+                prefetch_columns(x, first + count, count, begin, size);
+                prefetch_columns(dy, first + count, count, begin, size);
+                for_each_column<T>(
+                    begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                      const auto scale = at.load(gamma);
+                      decltype(at.load(gamma)) sum_gamma = {}, sum_beta = {},
+                                               results[decltype(count)::value];
+                      for (std::int64_t k = 0; k < count; ++k) {
+                        const auto h = rstd[k] * (at.load(in + k * in_stride) - mean[k]);
+                        const auto d = at.load(gradient + k * gradient_stride);
+                        sum_gamma += d * h;
+                        sum_beta += d;
+                        results[k] = rstd[k] * (d * scale - mean_g[k] - mean_gh[k] * h);
+                      }
+                      for (std::int64_t k = 0; k < count; ++k)
+                        at.store(out + k * out_stride, results[k]);
+                      at.store(dgamma, at.load(dgamma) + sum_gamma);
+                      at.store(dbeta, at.load(dbeta) + sum_beta);
+                    });
+              });
         });
   }
 };

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/draw.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/cpu/vector.h"
@@ -14,25 +15,49 @@
 namespace meshplan::kernels::cpu {
 namespace {
 
+/// Two groups.
+constexpr std::int64_t kColumnsAtOnce = 2 * kRandomGroup;
+
 /// Calls visit(row, group, first column of the view, offset in the group, columns) over a shard,
-/// which may begin and end inside a group. The size of a whole group is a constant.
-template <class Visit>
+/// which may begin and end inside a group of kGroup columns. The size of a whole group is a
+/// constant.
+template <std::int64_t kGroup, class Visit>
 MESHPLAN_INLINE void for_each_group(std::int64_t rows, std::int64_t cols, std::int64_t first_column,
                                     Visit visit) {
-  const std::int64_t begin = first_column / kRandomGroup;
-  const std::int64_t end = (first_column + cols + kRandomGroup - 1) / kRandomGroup;
+  const std::int64_t begin = first_column / kGroup;
+  const std::int64_t end = (first_column + cols + kGroup - 1) / kGroup;
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t group = begin; group < end; ++group) {
-      const std::int64_t column = group * kRandomGroup - first_column;
-      if (column >= 0 && column + kRandomGroup <= cols) {
-        visit(r, group, column, std::int64_t{0},
-              std::integral_constant<std::int64_t, kRandomGroup>{});
+      const std::int64_t column = group * kGroup - first_column;
+      if (column >= 0 && column + kGroup <= cols) {
+        visit(r, group, column, std::int64_t{0}, std::integral_constant<std::int64_t, kGroup>{});
       } else {
         const std::int64_t from = std::max<std::int64_t>(column, 0);
-        visit(r, group, from, from - column, std::min(column + kRandomGroup, cols) - from);
+        visit(r, group, from, from - column, std::min(column + kGroup, cols) - from);
       }
     }
   }
+}
+
+/// y[c] = words[c] >= threshold ? factor * x[c] : 0
+template <class Size>
+MESHPLAN_INLINE void drop_columns(const float* x, float* y, const std::uint32_t* words,
+                                  std::uint32_t threshold, float factor, Size size) {
+#pragma omp simd
+  for (std::int64_t c = 0; c < size; ++c) y[c] = words[c] >= threshold ? factor * x[c] : 0.0F;
+}
+/// In two loops, so that products are rounded two columns at once.
+template <class Size>
+MESHPLAN_INLINE void drop_columns(const Bf16* x, Bf16* y, const std::uint32_t* words,
+                                  std::uint32_t threshold, float factor, Size size) {
+  alignas(64) Bf16 products[kColumnsAtOnce];
+  for_each_column<Bf16>(
+      0, size, [&](auto at) __attribute__((always_inline)) {
+        at.store(products, factor * at.load(x));
+      });
+#pragma omp simd
+  for (std::int64_t c = 0; c < size; ++c)
+    y[c].bits = words[c] >= threshold ? products[c].bits : std::uint16_t{0};
 }
 
 struct DropRows {
@@ -40,17 +65,14 @@ struct DropRows {
   MESHPLAN_INLINE static void run(Matrix<const T> x, Matrix<T> y, std::uint32_t threshold,
                                   float factor, RandomKey key, std::int64_t first_row,
                                   std::int64_t first_column) {
-    for_each_group(
+    for_each_group<kColumnsAtOnce>(
         x.rows, x.cols, first_column,
-        [&](std::int64_t r, std::int64_t group, std::int64_t column, std::int64_t offset, auto size)
+        [&](std::int64_t r, std::int64_t pair, std::int64_t column, std::int64_t offset, auto size)
             __attribute__((always_inline)) {
-              alignas(64) std::uint32_t words[kRandomGroup];
-              draw(key, static_cast<std::uint64_t>(first_row + r), group, words);
-              const T* in = x.row(r) + column;
-              T* out = y.row(r) + column;
-#pragma omp simd
-              for (std::int64_t c = 0; c < size; ++c)
-                out[c] = rounded<T>(words[offset + c] >= threshold ? load(in[c]) * factor : 0.0F);
+              alignas(64) std::uint32_t words[kColumnsAtOnce];
+              draw_two(key, static_cast<std::uint64_t>(first_row + r), pair, words);
+              drop_columns(x.row(r) + column, y.row(r) + column, words + offset, threshold, factor,
+                           size);
             });
   }
 };
@@ -101,7 +123,7 @@ struct NormalRows {
   MESHPLAN_INLINE static void run(Matrix<T> y, float mean, float stddev, RandomKey key,
                                   RandomKey angle_key, std::int64_t first_row,
                                   std::int64_t first_column) {
-    for_each_group(
+    for_each_group<kRandomGroup>(
         y.rows, y.cols, first_column,
         [&](std::int64_t r, std::int64_t group, std::int64_t column, std::int64_t offset,
             auto size) __attribute__((always_inline)) {

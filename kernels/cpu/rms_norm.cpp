@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "kernels/cpu/column_sum.h"
-#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
 
@@ -18,12 +18,20 @@ struct Forward {
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const T* in = x.row(r);
       T* out = y.row(r);
-      float squares = 0;
-#pragma omp simd reduction(+ : squares)
-      for (std::int64_t c = 0; c < x.cols; ++c) squares += load(in[c]) * load(in[c]);
-      const float rstd = 1.0F / std::sqrt(squares * share + epsilon);
-#pragma omp simd
-      for (std::int64_t c = 0; c < x.cols; ++c) out[c] = rounded<T>(load(in[c]) * rstd * gamma[c]);
+      ColumnSums squares;
+      sum_columns<T>(
+          0, x.cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+            add_to(squares, i, at.load(in) * at.load(in));
+          });
+      const float rstd = 1.0F / std::sqrt(squares.total() * share + epsilon);
+      for_each_stretch(
+          x.cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+            prefetch_columns(x, r + 1, 1, begin, size);
+            for_each_column<T>(
+                begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                  at.store(out, rstd * at.load(in) * at.load(gamma));
+                });
+          });
       rstds[r] = rstd;
     }
   }
@@ -41,41 +49,38 @@ struct Backward {
           for (std::int64_t k = 0; k < count; ++k) {
             const T* in = x.row(first + k);
             const T* gradient = dy.row(first + k);
-            Lanes sums = {};
-            float sum = 0;
-            std::int64_t c = 0;
-            for (; c + kLanes <= cols; c += kLanes) {
-              Lanes d, scale, h;
-              load_lanes(gradient + c, d);
-              load_lanes(gamma + c, scale);
-              load_lanes(in + c, h);
-              sums += d * scale * h;
-            }
-            for (; c < cols; ++c) sum += load(gradient[c]) * gamma[c] * load(in[c]);
+            ColumnSums gx;
+            sum_columns<T>(
+                0, cols, [&](auto at, std::int64_t i) __attribute__((always_inline)) {
+                  add_to(gx, i, at.load(gradient) * at.load(gamma) * at.load(in));
+                });
             rstd[k] = rstds[first + k];
-            mean_gh[k] = share * rstd[k] * (sum + total(sums));
+            mean_gh[k] = share * rstd[k] * gx.total();
           }
           const T* in = x.row(first);
           const T* gradient = dy.row(first);
           T* out = dx.row(first);
           const std::int64_t in_stride = x.stride, gradient_stride = dy.stride,
                              out_stride = dx.stride;
-          for (std::int64_t begin = 0; begin < cols; begin += kStretch) {
-            const std::int64_t end = begin + kStretch < cols ? begin + kStretch : cols;
-            prefetch_columns(x, first + count, count, begin, end - begin);
-            prefetch_columns(dy, first + count, count, begin, end - begin);
-#pragma omp simd
-            for (std::int64_t c = begin; c < end; ++c) {
-              float sum_gamma = 0;
-              for (std::int64_t k = 0; k < count; ++k) {
-                const float h = load(in[k * in_stride + c]) * rstd[k];
-                const float d = load(gradient[k * gradient_stride + c]);
-                sum_gamma += d * h;
-                out[k * out_stride + c] = rounded<T>(rstd[k] * (d * gamma[c] - h * mean_gh[k]));
-              }
-              dgamma[c] += sum_gamma;
-            }
-          }
+          for_each_stretch(
+              cols, [&](std::int64_t begin, auto size) __attribute__((always_inline)) {
+                prefetch_columns(x, first + count, count, begin, size);
+                prefetch_columns(dy, first + count, count, begin, size);
+                for_each_column<T>(
+                    begin, begin + size, [&](auto at) __attribute__((always_inline)) {
+                      const auto scale = at.load(gamma);
+                      decltype(at.load(gamma)) sum_gamma = {}, results[decltype(count)::value];
+                      for (std::int64_t k = 0; k < count; ++k) {
+                        const auto h = rstd[k] * at.load(in + k * in_stride);
+                        const auto d = at.load(gradient + k * gradient_stride);
+                        sum_gamma += d * h;
+                        results[k] = rstd[k] * (d * scale - mean_gh[k] * h);
+                      }
+                      for (std::int64_t k = 0; k < count; ++k)
+                        at.store(out + k * out_stride, results[k]);
+                      at.store(dgamma, at.load(dgamma) + sum_gamma);
+                    });
+              });
         });
   }
 };

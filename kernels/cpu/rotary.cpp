@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/queue.h"
-#include "kernels/cpu/vector.h"
 #include "kernels/shape_check.h"
 
 namespace meshplan::kernels::cpu {
@@ -22,13 +22,13 @@ struct RotateRows {
       for (std::int64_t head = 0; head < x.cols; head += head_dim) {
         const T* in = x.row(r) + head;
         T* out = y.row(r) + head;
-#pragma omp simd
-        for (std::int64_t i = 0; i < half; ++i) {
-          const float a = load(in[i]), b = load(in[half + i]);
-          const float s = direction * sines[i];
-          out[i] = rounded<T>(a * cosines[i] - b * s);
-          out[half + i] = rounded<T>(b * cosines[i] + a * s);
-        }
+        for_each_column<T>(
+            0, half, [&](auto at) __attribute__((always_inline)) {
+              const auto a = at.load(in), b = at.load(in + half);
+              const auto cos = at.load(cosines), sin = direction * at.load(sines);
+              at.store(out, a * cos - b * sin);
+              at.store(out + half, b * cos + a * sin);
+            });
         for (std::int64_t i = 2 * half; i < head_dim; ++i) out[i] = in[i];
       }
     }

@@ -20,10 +20,6 @@ using profiles::Seconds;
 
 Seconds at_least_zero(Seconds time) { return std::max(time, Seconds{0}); }
 
-/// An operand cast to 8 bits or fewer: read at 16 bits, written with its transpose, which the
-/// weight gradient reads.
-constexpr double kCastBytes = 4;
-
 /// Tokens of the fullest rank's experts over the mean: ranks wait for the fullest at the next
 /// exchange. Fitted on recorded runs (docs/accuracy.md); balancing losses leave 1.1 to 1.4.
 constexpr double kExpertImbalance = 1.2;
@@ -80,7 +76,12 @@ class ComputePricer {
         framework_(context.framework),
         attention_type_(profiles::bits(type_) < 16 ? profiles::DataType::Bf16 : type_),
         drops_probabilities_(context.framework.dropout && context.model.attention_dropout > 0),
+        passes_(context.model.normalization == Normalization::RmsNorm &&
+                        context.framework.rms_norm_passes > 0
+                    ? context.framework.rms_norm_passes
+                    : context.framework.elementwise_passes),
         split_(layer_split(layout)),
+        blocks_(layout.cp_kind == ContextKind::Ulysses ? 1 : layout.cp),
         sequences_(layout.mbs),
         seq_(context.workload.seq_len),
         query_(seq_ / layout.cp),
@@ -119,6 +120,7 @@ class ComputePricer {
 
   void price_product(const Operator& op) {
     const RankGemm g = rank_gemm(op, tokens_, split_);
+    const std::int64_t weights = rank_parameters(op, split_) + rank_tied_parameters(op, split_);
     // Frameworks keep the router, the head and attention at 16 bits.
     const bool low = op.kind != OperatorKind::Router && op.split != Split::Vocabulary;
     const profiles::DataType type = low ? type_ : attention_type_;
@@ -135,10 +137,15 @@ class ComputePricer {
     input_grad_.add(priced(g.rows, g.inner, g.columns));
     weight_grad_.add(priced(g.inner, g.columns, g.rows));
     if (profiles::bits(type) < 16) {
-      forward_.add(streamed(g.rows * g.inner * g.groups, kCastBytes));
-      input_grad_.add(streamed(g.rows * g.columns * g.groups, kCastBytes));
+      const bool shards = framework_.gathers_after_cast && split_.sp;
+      const std::int64_t inputs = shards && op.gathers_input ? split_.tp : 1;
+      const std::int64_t outputs = shards && op.reduces_output ? split_.tp : 1;
+      forward_.add(streamed(g.rows * g.inner * g.groups / inputs, framework_.cast_bytes));
+      input_grad_.add(streamed(g.rows * g.columns * g.groups / outputs, framework_.cast_bytes));
+      // One pass casts the weights, the other their transposes.
+      forward_.extend(streamed(weights, framework_.weight_cast_bytes / 2));
+      input_grad_.extend(streamed(weights, framework_.weight_cast_bytes / 2));
     }
-    const std::int64_t weights = rank_parameters(op, split_) + rank_tied_parameters(op, split_);
     weight_grad_.extend(streamed(weights, framework_.accumulation_bytes));
   }
 
@@ -178,9 +185,16 @@ class ComputePricer {
       if (drops_probabilities_) out.time += share * attention_dropout_time(shape, profile_);
       return out;
     };
-    const Estimate forward = pass(AttentionPass::Forward);
+    const std::int64_t features = tokens_ * shape.heads * op.value_head_dim;
+    const Estimate merged = streamed(blocks_ * features, framework_.context_step_bytes);
+    Estimate forward = pass(AttentionPass::Forward);
+    Estimate backward = pass(AttentionPass::Backward);
+    if (blocks_ > 1) {
+      forward.time += merged.time;
+      backward.time += merged.time;
+    }
     forward_.add(forward);
-    input_grad_.add(pass(AttentionPass::Backward));
+    input_grad_.add(backward);
     core_attention_ += forward.time;
   }
 
@@ -205,7 +219,7 @@ class ComputePricer {
       return;
     }
     const auto moved = [&](Bytes bytes) {
-      return memory_bound_time(scaled(bytes, framework_.elementwise_passes), profile_);
+      return memory_bound_time(scaled(bytes, passes_), profile_);
     };
     const Estimate forward = moved(traffic.forward);
     forward_.add(forward);
@@ -238,7 +252,9 @@ class ComputePricer {
   const profiles::Framework& framework_;
   const profiles::DataType attention_type_;  ///< stays at 16 bits under fp8 and fp4
   const bool drops_probabilities_;
+  const double passes_;  ///< of element-wise work, over the least traffic
   const LayerSplit split_;
+  const std::int64_t blocks_;  ///< of keys and values that attention goes through one by one
   const std::int64_t sequences_, seq_, query_, tokens_;
   Clock forward_, input_grad_, weight_grad_;
   Seconds core_attention_{0}, products_{0};
@@ -250,15 +266,17 @@ struct CallCost {
   Seconds network{0}, ring_step{0};
 };
 
-/// f before column-parallel and g after row-parallel operators; bytes = the full activation.
+/// f before column-parallel and g after row-parallel operators; bytes = the full activation, of
+/// `element` bytes an element, `gathered` where it is gathered.
 void add_tensor_parallel(const Operator& op, const Layout& layout, std::int64_t tokens, int element,
-                         const CollectiveModel& group, const CallCost& call,
+                         int gathered, const CollectiveModel& group, const CallCost& call,
                          BlockCommunication& out) {
   if (layout.tp == 1 || (!op.gathers_input && !op.reduces_output)) return;
-  const Bytes full{tokens * (op.gathers_input ? op.input : op.output) * element};
+  const std::int64_t full = tokens * (op.gathers_input ? op.input : op.output);
   const auto time = [&](Collective which) {
     const double steps = (which == Collective::AllReduce ? 2 : 1) * (layout.tp - 1);
-    return call.network + steps * call.ring_step + group.time(which, full);
+    const Bytes bytes{full * (which == Collective::AllGather ? gathered : element)};
+    return call.network + steps * call.ring_step + group.time(which, bytes);
   };
   if (op.gathers_input) {
     if (layout.sp) {
@@ -334,11 +352,14 @@ BlockCommunication block_communication(const OperatorGraph& block, const CostCon
   BlockCommunication out;
   const std::int64_t tokens = rank_tokens(context.workload, layout);
   const int element = element_bytes(context.workload);
+  const bool cast_first =
+      context.framework.gathers_after_cast && profiles::bits(context.workload.data_type) < 16;
   const CallCost call{(groups.tp_nodes - 1) * context.framework.network_call,
                       context.framework.ring_step};
   for (const auto vertex : boost::make_iterator_range(boost::vertices(block))) {
     const Operator& op = block[vertex];
-    add_tensor_parallel(op, layout, tokens, element, groups.tp, call, out);
+    const bool narrow = cast_first && op.split != Split::Vocabulary;
+    add_tensor_parallel(op, layout, tokens, element, narrow ? 1 : element, groups.tp, call, out);
     const bool exchanges = op.kind == OperatorKind::Dispatch || op.kind == OperatorKind::Combine;
     if (exchanges && layout.ep > 1) {
       const std::int64_t mine = tokens / (layout.sp ? layout.tp : 1);
@@ -395,6 +416,13 @@ BlockCost launched(BlockCost block, Seconds host) {
   const Seconds backward = block.input_grad.total() + block.weight_grad.total();
   block.forward.overhead += at_least_zero(host / 3 - block.forward.total());
   block.input_grad.overhead += at_least_zero(2 * host / 3 - backward);
+  return block;
+}
+
+BlockCost waiting(BlockCost block, double share) {
+  block.forward.tp += share * block.forward.compute;
+  block.input_grad.tp += share * (block.input_grad.compute + block.weight_grad.compute);
+  block.recompute.tp += share * block.recompute.compute;
   return block;
 }
 

@@ -84,6 +84,10 @@ BlockCost block_cost(const BlockCompute& compute, const BlockCommunication& comm
 /// backward: a pass that the device finishes earlier waits for the host.
 BlockCost launched(BlockCost block, profiles::Seconds host);
 
+/// `block` of tensor-parallel ranks of which the first waits for the last wherever they meet, for
+/// `share` of the work of a pass.
+BlockCost waiting(BlockCost block, double share);
+
 /// `block` with `bytes` of a micro-batch's activations copied to the host beside its forward and
 /// back beside its backward: what a copy takes longer than the work beside it is overhead. Copy
 /// engines need no multiprocessors, so hidden copies cost nothing.

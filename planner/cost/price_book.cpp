@@ -86,7 +86,8 @@ HopCost PriceBook::hop(const GroupShape& shape, Bytes boundary) {
 }
 
 const PriceBook::BlockComputes& PriceBook::computes(const Layout& layout) {
-  const std::uint64_t options = static_cast<std::uint64_t>(layout.mbs) << 1 | (layout.sp ? 1 : 0);
+  const std::uint64_t options = static_cast<std::uint64_t>(layout.mbs) << 2 | (layout.sp ? 2 : 0) |
+                                (layout.cp_kind == ContextKind::Ulysses ? 1 : 0);
   const auto [at, fresh] = computes_.try_emplace({packed_degrees(layout), options});
   if (fresh) {
     const ModelGraphs& model = graphs(layout.tp);
@@ -135,9 +136,10 @@ BlockPrices PriceBook::prices(const Layout& layout, const Placement& where) {
   const bool crosses =
       std::any_of(where.hops.begin(), where.hops.end(), [](auto& hop) { return hop.nodes > 1; });
   const auto price = [&](const OperatorGraph& block, const BlockCompute& computed) {
-    return block_cost(computed,
-                      block_communication(block, context_, layout, groups, computed.core_attention),
-                      layout, problem_.framework, crosses ? where.tp.nodes : 0);
+    const BlockCost cost = block_cost(
+        computed, block_communication(block, context_, layout, groups, computed.core_attention),
+        layout, problem_.framework, crosses ? where.tp.nodes : 0);
+    return layout.tp > 1 ? waiting(cost, context_.profile.waiting.layer) : cost;
   };
   BlockPrices out{price(model.dense_layer, compute.dense_layer),
                   price(model.sparse_layer, compute.sparse_layer),

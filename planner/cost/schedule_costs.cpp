@@ -6,6 +6,7 @@
 #include "planner/cost/compute/memory_bound.h"
 #include "planner/layout/legality.h"
 #include "planner/layout/stage_split.h"
+#include "planner/memory/model_states.h"
 
 namespace meshplan::planner {
 namespace {
@@ -111,15 +112,22 @@ Seconds offloaded_update(const CostContext& context, double parameters, double w
 }
 
 /// ZeRO-2 keeps no whole gradient, so each layer's is reduced in every micro-batch, behind the
-/// backward of the layer before it. ZeRO-3 also gathers every layer for forward and again for
-/// backward, one layer ahead.
+/// backward of the layer before it; in the last one where the framework defers it. ZeRO-3 also
+/// gathers every layer for forward and again for backward, one layer ahead.
 void add_sharded_layers(const Layout& layout, const RankParameters& parameters,
                         const CostContext& context, const ReplicaPricer& pricer,
-                        const std::vector<int>& split, const BlockPrices& blocks,
+                        const std::vector<int>& split, const BlockPrices& blocks, int batches,
                         std::vector<ChunkCost>& chunks) {
   const bool gathers = layout.zero >= 3;
   const Transformer& model = context.model;
   const double efficiency = gathers ? context.framework.gather_efficiency : 1.0;
+  // Gradients that wait for the last micro-batch cost each of them its share of one reduction.
+  const double reductions = defers_reduction(context.framework, layout) ? 1.0 / batches : 1.0;
+  const auto copies = [&](const ParameterCount& unit, double bytes) {
+    if (bytes == 0) return Seconds{0};
+    return memory_bound_time(rounded(static_cast<double>(unit.sum()) * bytes), context.profile)
+        .time;
+  };
   const auto show = [&](const ParameterCount& unit, const BlockCost& block, Work& forward,
                         Work& backward) {
     const Seconds gather = gathers ? pricer.gather(unit, 1) / efficiency : Seconds{0};
@@ -127,7 +135,14 @@ void add_sharded_layers(const Layout& layout, const RankParameters& parameters,
     forward.dp += exposed(gather, block.forward.total());
     const Seconds beside =
         block.recompute.total() + block.input_grad.total() + block.weight_grad.total();
-    backward.dp += exposed(gather + reduce, beside);
+    backward.dp +=
+        reductions * exposed(gather + reduce, beside) + (1 - reductions) * exposed(gather, beside);
+    if (unit.sum() == 0) return;
+    // Copies are kernels of the compute's own stream.
+    const Seconds unpacked =
+        gathers ? copies(unit, context.framework.gather_copy_bytes) : Seconds{0};
+    forward.dp += unpacked;
+    backward.dp += unpacked + reductions * copies(unit, context.framework.reduce_copy_bytes);
   };
   int first = 0;
   for (std::size_t c = 0; c < split.size(); ++c) {
@@ -147,9 +162,25 @@ void add_sharded_layers(const Layout& layout, const RankParameters& parameters,
     // after it.
     const ParameterCount& end = c == 0 ? parameters.embedding : parameters.dense_layer;
     if (gathers) chunks[c].forward.dp += pricer.gather(end, 1);
-    chunks[c].weight_grad.dp += pricer.reduce(end, 1);
+    chunks[c].weight_grad.dp += reductions * pricer.reduce(end, 1);
     first += split[c];
   }
+}
+
+/// By stage: what replicas wait for each other after a step's work, where no tensor-parallel
+/// meeting has kept them in step.
+std::vector<Seconds> waiting_replicas(const CostContext& context, const Layout& layout,
+                                      const std::vector<ChunkCost>& chunks) {
+  std::vector<Seconds> out(static_cast<std::size_t>(layout.pp), Seconds{0});
+  if (layout.tp > 1 || context.profile.waiting.step == 0) return out;
+  const double share = context.profile.waiting.step * microbatches(layout, context.workload);
+  for (std::size_t c = 0; c < chunks.size(); ++c) {
+    const ChunkCost& chunk = chunks[c];
+    out[static_cast<std::size_t>(owner_of_chunk(layout, static_cast<int>(c)))] +=
+        share * (chunk.forward.compute + chunk.recompute.compute + chunk.input_grad.compute +
+                 chunk.weight_grad.compute);
+  }
+  return out;
 }
 
 }  // namespace
@@ -223,7 +254,8 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
     }
   }
   if (replicated && layout.zero >= 2) {
-    add_sharded_layers(layout, parameters, context, pricer, split, blocks, out.chunks);
+    add_sharded_layers(layout, parameters, context, pricer, split, blocks,
+                       microbatches(layout, context.workload), out.chunks);
   }
 
   // Gradients read, master copy and moments read and written, working weights written.
@@ -232,6 +264,7 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
   const Seconds norm =
       layout.devices() > 1 ? groups.world.time(Collective::AllReduce, Bytes{4}) : Seconds{0};
   const Seconds exchange = tied_exchange(context, layout, parameters, groups);
+  const std::vector<Seconds> waiting = waiting_replicas(context, layout, out.chunks);
   for (int s = 0; s < layout.pp; ++s) {
     const auto at = static_cast<std::size_t>(s);
     const double whole = whole_gradients[at] * framework.whole_step_bytes;
@@ -240,7 +273,7 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
              ? offloaded_update(context, updated[at], whole)
              : memory_bound_time(rounded(updated[at] * bytes + whole), context.profile).time) +
         framework.step_overhead;
-    out.stages[at].sync = exchange + norm;
+    out.stages[at].sync = exchange + norm + (replicated ? waiting[at] : Seconds{0});
   }
 
   // Transfers between stages and gradient buckets leave through the same NICs.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "planner/layout/legality.h"
+#include "planner/memory/model_states.h"
 #include "planner/predict.h"
 
 namespace meshplan::planner {
@@ -62,8 +63,17 @@ EvaluatedRun evaluate_one(const RecordedRun& run) {
   }
   PriceBook book(problem);
   out.plan = predict(book, *run.layout);
+  if (!out.plan->fits && defers_reduction(problem.framework, *run.layout)) {
+    // Software that ran out of memory for whole gradients was told to reduce them each time.
+    Problem each_time = problem;
+    each_time.framework.deferred_reduction = profiles::DeferredReduction::Never;
+    PriceBook reducing(each_time);
+    Plan each = predict(reducing, *run.layout);
+    if (each.fits) out.plan = std::move(each);
+  }
   out.predicted_to_run = out.plan->fits && run.starts;
-  if (!out.plan->fits && run.recompute_unknown && problem.framework.recompute_by_recipe) {
+  const bool recipe = problem.framework.recompute_by_recipe || !run.framework_known;
+  if (!out.plan->fits && run.recompute_unknown && recipe) {
     // What the source does not state must not decide: would it fit with recomputation?
     Layout recomputing = *run.layout;
     recomputing.recompute = Recompute::Full;

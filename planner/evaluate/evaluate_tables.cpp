@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "planner/cluster/group_shape.h"
+#include "planner/cost/collective/call_timing.h"
 #include "planner/cost/collective/collective_model.h"
 #include "planner/cost/collective/collective_table.h"
 #include "planner/cost/compute/attention.h"
@@ -31,6 +32,11 @@ using profiles::Seconds;
 /// What a group's name says of a number format: nothing of bf16, the usual one.
 std::string format_of(profiles::DataType type) {
   return type == profiles::DataType::Bf16 ? "" : " " + std::string(profiles::name(type));
+}
+
+/// The same of how calls were timed: nothing of CUDA graphs.
+std::string timing_of(CallTiming timing) {
+  return timing == CallTiming::Graph ? "" : " " + std::string(name(timing));
 }
 
 class Evaluation {
@@ -100,8 +106,8 @@ class Evaluation {
       try {
         const GroupShape shape = lone_group(row.ranks, row.nodes, *on);
         const Estimate price = collective_time(row.operation, row.bytes, shape, *on);
-        compare(fmt::format("{} {}", row.cluster, name(row.operation)), row.where, price.time,
-                row.time);
+        compare(fmt::format("{} {}{}", row.cluster, name(row.operation), timing_of(row.timing)),
+                row.where, as_timed(price.time, row.timing, row.ranks, row.nodes), row.time);
       } catch (const InputError& error) {
         ++unpredictable_[error.what()];
       }

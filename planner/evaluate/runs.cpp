@@ -1,9 +1,12 @@
 #include "planner/evaluate/runs.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 
 #include "planner/evaluate/pipeline_blocks.h"
+#include "planner/evaluate/stated_facts.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/config.h"
 #include "profiles/cluster_json.h"
@@ -55,7 +58,11 @@ class Reader {
       if (const auto value = node.find_value(key)) return value->positive_number();
       return std::nullopt;
     };
-    if (const auto outcome = node.find_value("outcome")) out.failed = outcome->string() == "failed";
+    if (const auto outcome = node.find_value("outcome")) {
+      const std::string text = outcome->string();
+      out.failed =
+          text == "failed" || text == "oom" || text == "out_of_memory" || text == "crashed";
+    }
     if (const auto step = real("step_seconds")) out.step = profiles::Seconds{*step};
     if (const auto peak = real("peak_memory_bytes")) {
       out.peak_memory = profiles::Bytes{static_cast<std::int64_t>(*peak)};
@@ -96,10 +103,12 @@ class Reader {
     problem.model = model(out.model_name);
     problem.cluster = profiles::load_cluster(out.cluster_name, files_, clusters_);
     problem.profile = profile(problem.cluster.device);
-    read_workload(node.at("workload"), problem.workload);
+    const JsonNode workload = node.at("workload");
+    read_workload(workload, problem, out.assumed);
     std::string framework;
     std::string engine;
     std::optional<bool> overlap_grad;
+    std::optional<bool> compiled;
     if (const auto options = node.find_value("options")) {
       if (const auto name = options->find_value("framework")) framework = name->string();
       if (const auto name = options->find_value("engine")) engine = name->string();
@@ -109,6 +118,7 @@ class Reader {
       if (const auto flash = options->find_value("flash_attention")) {
         problem.flash_attention = flash->boolean();
       }
+      if (const auto fused = options->find_value("compiled")) compiled = fused->boolean();
       if (const auto overlap = options->find_value("overlap_grad_reduce")) {
         overlap_grad = overlap->boolean();
       }
@@ -124,10 +134,18 @@ class Reader {
     // No fused attention kernel runs on Volta.
     const int capability = problem.cluster.device.compute_capability;
     if (!problem.flash_attention && capability == 70) problem.flash_attention = false;
-    const LayoutText text = read_layout_text(out.layout_text, "layout");
+    const LayoutText text = read_layout_text(plain_layout_text(out.layout_text), "layout");
     Layout layout = text.layout;
-    problem.framework =
-        profiles::load_framework(version_of(framework, out, layout), files_, capability);
+    if (problem.workload.kind == Workload::Kind::Training) {
+      complete(layout, text, workload, out.failed, problem, out.assumed);
+    }
+    problem.framework = problem.workload.kind == Workload::Kind::Training
+                            ? habits(version_of(framework, out, layout), layout,
+                                     software_generation(problem), out.assumed)
+                            : profiles::load_framework(framework, files_, capability);
+    if (compiled) {
+      problem.framework = profiles::with_operators(problem.framework, *compiled, files_);
+    }
     if (problem.framework.name == kZeroBubble) problem.model.tied_embeddings = false;
     if (problem.workload.kind == Workload::Kind::Inference) {
       out.engine = profiles::load_engine(habits_of(engine, out.engine_version), files_);
@@ -146,6 +164,61 @@ class Reader {
     if (!text.has("overlap"))
       layout.overlap = usual_overlap(problem.framework, overlap_grad, layout);
     out.layout = layout;
+  }
+
+  /// Degrees that the text leaves out, a batch that the source states in tokens or that the
+  /// replicas do not divide.
+  static void complete(Layout& layout, const LayoutText& text, const JsonNode& workload,
+                       bool failed, Problem& problem, std::vector<std::string>& assumed) {
+    const std::int64_t others = std::int64_t{1} * layout.tp * layout.pp * layout.cp;
+    const std::int64_t devices = problem.cluster.devices();
+    if (!text.has("dp") && devices % others == 0) {
+      layout.dp = static_cast<int>(devices / others);
+      if (layout.dp > 1) assumed.push_back("dp" + std::to_string(layout.dp) + ": what is left");
+    }
+    if (!text.has("mbs")) assumed.emplace_back("mbs1");
+    const std::int64_t at_once = std::int64_t{1} * layout.dp * layout.mbs;
+    int& batch = problem.workload.global_batch;
+    const auto whole = [&](double sequences) {
+      return static_cast<int>(
+          at_once *
+          std::max<std::int64_t>(1, std::llround(sequences / static_cast<double>(at_once))));
+    };
+    if (const auto tokens = workload.find_value("global_batch_tokens")) {
+      batch = whole(tokens->positive_number() / problem.workload.seq_len);
+    } else if (!failed && batch % at_once != 0) {
+      batch = whole(batch);
+      assumed.push_back(std::to_string(batch) + " sequences: dp x mbs divides them");
+    }
+    // What did not run may have failed for the very rule that it breaks.
+    if (failed) return;
+    layout = runnable(layout, problem.model, problem.workload, problem.cluster.devices(), assumed);
+  }
+
+  /// The compute capability that tells a framework's versions apart: the device's; and as on Hopper
+  /// where the model has RMSNorm, since Llama and its kin are of 2023 and later, as the software
+  /// that trains them is.
+  static int software_generation(const Problem& problem) {
+    constexpr int kHopper = 90;
+    const bool recent = problem.model.normalization == Normalization::RmsNorm;
+    const int capability = problem.cluster.device.compute_capability;
+    return recent ? std::max(capability, kHopper) : capability;
+  }
+
+  /// The habits of `framework`. Software that nobody described is taken for its kind: what shards
+  /// gradients is PyTorch's FSDP or works like it, the rest is generic.
+  profiles::Framework habits(const std::string& framework, const Layout& layout, int capability,
+                             std::vector<std::string>& assumed) const {
+    profiles::Framework out = profiles::load_framework(framework, files_, capability);
+    if (out.known && !framework.empty()) return out;
+    const std::string name = out.name;
+    const char* const kind = layout.zero >= 2 ? "fsdp" : "unknown";
+    assumed.push_back(std::string("habits of '") + kind + "' for " +
+                      (framework.empty() ? "unnamed software" : "'" + framework + "'"));
+    out = profiles::load_framework(kind, files_, capability);
+    out.name = name;
+    out.known = false;
+    return out;
   }
 
   /// Which software ran where a source names a family of it. The paper of SC21 stands before the
@@ -194,15 +267,24 @@ class Reader {
     return framework.overlap_param ? Overlap::GradParam : Overlap::Grad;
   }
 
-  static void read_workload(const JsonNode& node, Workload& out) {
-    const auto type = profiles::data_type_from(node.at("dtype").string());
-    if (!type) node.at("dtype").refuse("one of fp32, tf32, fp16, bf16, fp8, fp4");
-    out.data_type = *type;
-    const std::string kind = node.at("kind").string();
-    if (kind == "training") {
-      out.seq_len = node.at("seq_len").count();
-      out.global_batch = node.at("global_batch").count();
-    } else if (kind == "inference") {
+  static void read_workload(const JsonNode& node, Problem& problem,
+                            std::vector<std::string>& assumed) {
+    Workload& out = problem.workload;
+    read_precision(node, problem, assumed);
+    const auto kind = node.find_value("kind");
+    const std::string text = kind ? kind->string() : "training";
+    if (text == "training" || text == "pretraining" || text == "finetuning") {
+      if (const auto length = node.find_value("seq_len")) {
+        out.seq_len = length->count();
+      } else {
+        out.seq_len = problem.model.max_positions;
+        assumed.push_back("sequences of " + std::to_string(out.seq_len) + ": the model's longest");
+      }
+      // In tokens: turned into sequences once the layout is known.
+      if (!node.find_value("global_batch_tokens")) {
+        out.global_batch = node.at("global_batch").count();
+      }
+    } else if (text == "inference") {
       out.kind = Workload::Kind::Inference;
       out.prompt = node.at("prompt").count();
       out.output = node.at("output").count();
@@ -212,6 +294,35 @@ class Reader {
     } else {
       node.at("kind").refuse("training or inference");
     }
+  }
+
+  static void read_precision(const JsonNode& node, Problem& problem,
+                             std::vector<std::string>& assumed) {
+    using profiles::DataType;
+    const profiles::Device& device = problem.cluster.device;
+    const auto has = [&](DataType type) {
+      return device.peak[static_cast<std::size_t>(type)].has_value();
+    };
+    const auto stated = node.find_value("dtype");
+    DataType type = DataType::Bf16;
+    if (stated) {
+      const std::string text = stated->string();
+      const auto known = profiles::data_type_from(text);
+      const auto named = known ? known : precision_named(text);
+      if (!named) stated->refuse("one of fp32, tf32, fp16, bf16, fp8, fp4");
+      type = *named;
+    }
+    // A run ran: what its device lacks was done in the next wider format.
+    const DataType wanted = type;
+    for (const DataType wider : {DataType::Fp8, DataType::Bf16, DataType::Fp16}) {
+      if (!has(type) && profiles::bits(wider) >= profiles::bits(type)) type = wider;
+    }
+    const std::string name(profiles::name(type));
+    if (!stated) assumed.push_back(name + ": no precision is stated");
+    if (stated && type != wanted) {
+      assumed.push_back(name + ": " + device.id + " has no " + std::string(profiles::name(wanted)));
+    }
+    problem.workload.data_type = type;
   }
 
   /// TensorRT-LLM ran engines built ahead, from C++, up to 0.18; since 0.19 it runs PyTorch.

@@ -32,6 +32,8 @@ struct RecordedRun {
   std::optional<profiles::Bytes> peak_memory;
   MemoryKind memory_kind = MemoryKind::Device;  ///< unstated: what the framework reports
   bool recompute_unknown = false;               ///< the source does not state recomputation
+  /// What the source does not state, or states in a way of its own, and was taken for granted.
+  std::vector<std::string> assumed;
   std::optional<double> ttft_seconds, tpot_seconds, tokens_per_second;
 
   /// Runs of one model, cluster and workload are one group.

@@ -6,6 +6,9 @@
 
 namespace meshplan::planner {
 
+/// Replicas lie side by side, each with its stages.
+inline constexpr std::array<Axis, 4> kPipelineInside = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
+
 /// The overlap that a layout has in effect: ZeRO-3 gathers and reduces layer by layer whatever it
 /// says, ZeRO-2 reduces so, without ZeRO no parameters are gathered, one replica reduces nothing.
 Overlap effective_overlap(const Layout& layout);

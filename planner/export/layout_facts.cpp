@@ -26,7 +26,6 @@ constexpr std::array<std::string_view, 5> kActivations = {"gelu", "relu", "squar
 constexpr std::array<std::string_view, 4> kPositions = {"learned", "rotary", "alibi", "none"};
 
 constexpr std::array<Axis, 4> kDataInside = {Axis::Tp, Axis::Cp, Axis::Dp, Axis::Pp};
-constexpr std::array<Axis, 4> kPipelineInside = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
 
 using S = const Situation&;
 

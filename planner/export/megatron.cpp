@@ -14,7 +14,6 @@ namespace meshplan::planner {
 namespace {
 
 constexpr std::string_view kProgram = "pretrain_gpt.py";
-constexpr std::array<Axis, 4> kPipelineInside = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
 
 void add_pipeline(const LaunchPlan& plan, ShellCommand& command) {
   const Layout& l = plan.layout;

@@ -2,8 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <array>
-
+#include "planner/export/canonical_layout.h"
 #include "planner/export/engine_settings.h"
 #include "planner/export/framework_format.h"
 #include "planner/export/python_source.h"
@@ -13,8 +12,6 @@ namespace meshplan::planner {
 namespace {
 
 constexpr std::string_view kProgram = "sglang.launch_server";
-/// Replicas lie side by side, each with its stages.
-constexpr std::array<Axis, 4> kPipelineInside = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
 constexpr const char* kPartition = "SGLANG_PP_LAYER_PARTITION";
 
 void add_data_type(profiles::DataType type, ShellCommand& command) {

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "planner/export/canonical_layout.h"
 #include "planner/export/engine_settings.h"
 #include "planner/export/framework_format.h"
 #include "planner/export/shell_script.h"
@@ -12,7 +13,6 @@ namespace meshplan::planner {
 namespace {
 
 constexpr std::string_view kProgram = "trtllm-serve";
-constexpr std::array<Axis, 4> kPipelineInside = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
 
 std::string options_file(const LaunchPlan& plan, const EngineSettings& settings) {
   nlohmann::ordered_json out;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "planner/export/canonical_layout.h"
 #include "planner/export/engine_settings.h"
 #include "planner/export/framework_format.h"
 #include "planner/export/python_source.h"
@@ -9,8 +10,6 @@
 
 namespace meshplan::planner {
 namespace {
-
-constexpr std::array<Axis, 4> kPipelineInside = {Axis::Tp, Axis::Cp, Axis::Pp, Axis::Dp};
 
 void add_data_type(profiles::DataType type, ShellCommand& command) {
   using profiles::DataType;

@@ -3,8 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "planner/layout/layout_text.h"
-#include "planner/model/config.h"
-#include "profiles/cluster_json.h"
+#include "planner/question_json.h"
 
 namespace meshplan::planner {
 namespace {
@@ -40,11 +39,7 @@ ServingFile read_serving(const JsonNode& document, const profiles::DataFiles& fi
                                 "plans", "frontier", "search"});
   ServingFile out;
   Problem& problem = out.problem;
-  const JsonNode model = document.at("model");
-  problem.model = read_config(model.at("config"), model.at("name").string());
-  problem.model_config = model.at("config").raw().dump();
-  const JsonNode cluster = document.at("cluster");
-  problem.cluster = profiles::read_cluster(cluster, files, cluster.at("name").string());
+  read_model_and_cluster(document, files, problem);
   const JsonNode workload = document.at("workload");
   problem.workload.kind = Workload::Kind::Inference;
   problem.workload.prompt = workload.at("prompt").count();
@@ -58,9 +53,7 @@ ServingFile read_serving(const JsonNode& document, const profiles::DataFiles& fi
     out.profile_sha256 = profile->at("sha256").string();
   }
   if (const auto engine = document.find_value("engine")) out.engine = engine->string();
-  const auto plans = document.at("plans").elements();
-  if (plans.empty()) document.at("plans").refuse("at least one plan");
-  for (const JsonNode& plan : plans) {
+  for (const JsonNode& plan : read_plans(document)) {
     const JsonNode layout = plan.at("layout");
     ServingFile::Plan one{layout_from_text(layout.string(), layout.where()), {}};
     if (const auto demand = plan.find_value("demand")) one.demand = read_demand(*demand);

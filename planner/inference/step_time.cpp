@@ -355,6 +355,9 @@ StepTime StepPrices::time(const Step& step) {
     Part sum = stage.dense * dense + stage.sparse * sparse;
     if (stage.head) sum += head;
     const double scores = layers * attention;
+    // In step at every layer's all-reduce.
+    if (layout_.tp > 1)
+      sum.communication += problem_.profile.waiting.layer * (sum.matrices + scores);
     const double whole = sum.matrices + scores + sum.communication;
     through += whole;
     slowest = std::max(slowest, whole);

@@ -22,4 +22,10 @@ StateBytes state_bytes(const profiles::Framework& framework, Optimizer optimizer
   return out;
 }
 
+bool defers_reduction(const profiles::Framework& framework, const Layout& layout) {
+  using profiles::DeferredReduction;
+  if (layout.zero < 2 || framework.deferred_reduction == DeferredReduction::Never) return false;
+  return layout.pp > 1 || framework.deferred_reduction == DeferredReduction::Always;
+}
+
 }  // namespace meshplan::planner

@@ -26,4 +26,8 @@ struct StateBytes {
 StateBytes state_bytes(const profiles::Framework& framework, Optimizer optimizer, int zero,
                        int shards);
 
+/// Whether ranks keep whole gradients of sharded ones (ZeRO-2 and 3) until the last micro-batch
+/// reduces them.
+bool defers_reduction(const profiles::Framework& framework, const Layout& layout);
+
 }  // namespace meshplan::planner

@@ -51,6 +51,18 @@ Bytes unfused_copies(const OperatorGraph& graph, std::int64_t tokens, const Laye
   return rounded(bytes);
 }
 
+/// Inputs of a layer's column-parallel products, gathered over the tensor-parallel ranks, beyond
+/// the shards that are counted: where the software keeps them from forward to backward.
+Bytes gathered_inputs(const OperatorGraph& graph, std::int64_t tokens, const LayerSplit& split,
+                      int element, const profiles::Framework& framework) {
+  if (!split.sp || split.tp == 1 || !framework.keeps_gathered_inputs) return {};
+  std::int64_t features = 0;
+  for (const auto vertex : boost::make_iterator_range(boost::vertices(graph))) {
+    if (graph[vertex].gathers_input) features += graph[vertex].input;
+  }
+  return {tokens * features * element / split.tp * (split.tp - 1)};
+}
+
 /// What one layer keeps of a micro-batch, by the framework's way of selective recomputation.
 Bytes saved_bytes(const OperatorGraph& graph, std::int64_t tokens, std::int64_t seq,
                   const LayerSplit& split, const Layout& layout,
@@ -75,6 +87,11 @@ StateRates state_rates(const Layout& layout, const Workload& workload,
   StateRates out{state_bytes(framework, workload.optimizer, layout.zero, layout.shards()),
                  state_bytes(framework, workload.optimizer, layout.zero, expert_replicas)};
   if (layout.offload == Offload::Optimizer) out.dense.optimizer = out.experts.optimizer = 0;
+  if (defers_reduction(framework, layout) && microbatches(layout, workload) > 1) {
+    // Whole from the first micro-batch on; the last one turns them into shards layer by layer.
+    out.dense.gradients = std::max(out.dense.gradients, framework.deferred_gradient_bytes);
+    out.experts.gradients = std::max(out.experts.gradients, framework.deferred_gradient_bytes);
+  }
   return out;
 }
 
@@ -99,8 +116,10 @@ ActivationBytes activation_bytes(const Transformer& model, const ModelGraphs& gr
   ActivationBytes out;
   const auto layer = [&](const OperatorGraph& graph) {
     if (boost::num_vertices(graph) == 0) return Bytes{};
-    const Bytes saved = saved_bytes(graph, tokens, seq, cut, layout, framework);
-    const Bytes whole = saved_activation_bytes(graph, tokens, seq, cut, Recompute::None);
+    const Bytes gathered = gathered_inputs(graph, tokens, cut, element, framework);
+    Bytes saved = saved_bytes(graph, tokens, seq, cut, layout, framework);
+    if (layout.recompute == Recompute::None) saved += gathered;
+    const Bytes whole = saved_activation_bytes(graph, tokens, seq, cut, Recompute::None) + gathered;
     out.rebuilt = std::max(out.rebuilt, whole > saved ? whole - saved : Bytes{});
     return saved + unfused_copies(graph, tokens, cut, layout, framework);
   };

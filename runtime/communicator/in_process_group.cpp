@@ -7,8 +7,10 @@
 namespace meshplan::runtime::in_process {
 namespace {
 
-/// Spins of a meeting before it sleeps, when every rank has a core: about 20 microseconds.
-constexpr int kSpins = 2000;
+/// Spins of a meeting before it sleeps, when every rank has a core: about a millisecond. A thread
+/// of a virtual machine needs 50 us and more to wake up, which each layer of a small model would
+/// pay twice.
+constexpr int kSpins = 100000;
 
 /// Gives a lock up for a scope.
 class Relock {

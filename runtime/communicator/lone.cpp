@@ -6,9 +6,7 @@
 namespace meshplan::runtime {
 namespace {
 
-void copy(ConstBuffer from, Buffer to) {
-  if (!from.empty() && from.data != to.data) std::memcpy(to.data, from.data, from.bytes());
-}
+void copy_on_host(ConstBuffer from, Buffer to) { std::memcpy(to.data, from.data, from.bytes()); }
 
 /// Numbers between -1/2 and 1/2 that no kernel treats specially.
 template <typename Element, typename Round>
@@ -20,7 +18,7 @@ void fill(Buffer elements, Round round) {
   }
 }
 
-void fill(Buffer elements) {
+void fill_on_host(Buffer elements) {
   if (elements.type == kernels::ElementType::F32) {
     fill<float>(elements, [](float x) { return x; });
   } else {
@@ -29,6 +27,12 @@ void fill(Buffer elements) {
 }
 
 }  // namespace
+
+LoneMemory host_memory() { return {copy_on_host, fill_on_host}; }
+
+void Lone::copy(ConstBuffer from, Buffer to) const {
+  if (!from.empty() && from.data != to.data) memory_.copy(from, to);
+}
 
 void Lone::all_reduce(Buffer, Reduction) {}
 
@@ -41,7 +45,7 @@ void Lone::reduce_scatter(ConstBuffer all, Buffer mine) {
 }
 
 void Lone::broadcast(Buffer elements, int root) {
-  if (root != rank_) fill(elements);
+  if (root != rank_) memory_.fill(elements);
 }
 
 void Lone::all_to_all(ConstBuffer mine, Buffer theirs) { copy(mine, theirs); }
@@ -50,11 +54,11 @@ void Lone::send(ConstBuffer, int, int) {}
 
 void Lone::await(int, int) {}
 
-void Lone::receive(Buffer elements, int, int) { fill(elements); }
+void Lone::receive(Buffer elements, int, int) { memory_.fill(elements); }
 
 void Lone::exchange(std::span<const Transfer> transfers) {
   for (const Transfer& t : transfers) {
-    if (t.kind == Transfer::Kind::Receive) fill(t.elements);
+    if (t.kind == Transfer::Kind::Receive) memory_.fill(t.elements);
   }
 }
 

@@ -1,16 +1,27 @@
 #pragma once
+#include <functional>
+#include <utility>
+
 #include "runtime/communicator/communicator.h"
 
 namespace meshplan::runtime {
 
-/// A seat in a group of `size` ranks of which no other is there, in the memory of the host: for
-/// timing one rank's computation and counting its memory without the others. Calls return at once.
-/// What the others would send are ordinary numbers without a meaning: a sum is this rank's own
-/// share, every part of a gather its own part, a message a fixed pattern.
+/// How a lone rank moves numbers in the memory that its tensors lie in.
+struct LoneMemory {
+  std::function<void(ConstBuffer, Buffer)> copy;  ///< between buffers of one size and type
+  std::function<void(Buffer)> fill;               ///< with ordinary numbers
+};
+LoneMemory host_memory();
+
+/// A seat in a group of `size` ranks of which no other is there: for timing one rank's computation
+/// and counting its memory without the others. Calls return at once. What the others would send are
+/// ordinary numbers without a meaning: a sum is this rank's own share, every part of a gather its
+/// own part, a message whatever fills memory.
 class Lone final : public Communicator {
  public:
   /// `watched`: told of progress, and asked for failures; it must outlive this.
-  Lone(int rank, int size, Communicator& watched) : rank_(rank), size_(size), watched_(watched) {}
+  Lone(int rank, int size, Communicator& watched, LoneMemory memory = host_memory())
+      : rank_(rank), size_(size), watched_(watched), memory_(std::move(memory)) {}
 
   [[nodiscard]] int rank() const override { return rank_; }
   [[nodiscard]] int size() const override { return size_; }
@@ -33,8 +44,11 @@ class Lone final : public Communicator {
   void look_for_failure() override { watched_.look_for_failure(); }
 
  private:
+  void copy(ConstBuffer from, Buffer to) const;
+
   int rank_, size_;
   Communicator& watched_;
+  LoneMemory memory_;
 };
 
 }  // namespace meshplan::runtime

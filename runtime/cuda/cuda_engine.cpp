@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runtime/communicator/lone.h"
 #include "runtime/cuda/check.h"
 #include "runtime/cuda/management.h"
 #include "runtime/cuda/nccl_seat.h"
@@ -167,6 +168,7 @@ RankPlace CudaEngine::place_of(const SeatOptions& seat) {
       place.kernels = queue_on(*place.streams);
       break;
     case Seating::Replay:
+    case Seating::Alone:
       place.streams = shared_or_made(shared.stream, [] { return Streams::single(); });
       place.kernels = shared_or_made(shared.kernels, [&] { return queue_on(*place.streams); });
       break;
@@ -197,6 +199,9 @@ std::unique_ptr<Device> CudaEngine::open(Communicator& host, const SeatOptions& 
   const auto make_world = [&](CudaDevice& device) -> std::unique_ptr<Communicator> {
     if (seat.seating == Seating::OneEach) {
       return std::make_unique<NcclSeat>(device, host, seat.communicate_alone);
+    }
+    if (seat.seating == Seating::Alone) {
+      return std::make_unique<Lone>(host.rank(), host.size(), host);
     }
     return std::make_unique<LocalSeat>(device, host, mail_of(seat.ordinal), Queue::Compute);
   };

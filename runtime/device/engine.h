@@ -41,6 +41,7 @@ struct DeviceState {
 enum class Seating : std::uint8_t {
   OneEach,      ///< a device for every rank; NCCL between them
   Replay,       ///< any number of ranks on one device, one at a time, on one stream
+  Alone,        ///< one rank of several, without the others: `host` is a Lone one
   Partitioned,  ///< 2, 4 or 8 ranks on one device, each on multiprocessors of its own
 };
 

@@ -78,7 +78,7 @@ RankResult run_rank(const Training& training, Device& device) {
 RankResult run_lone_rank(const Training& training, Device& device) {
   refuse_unsupported(training);
   return run_in_groups(training, device,
-                       make_lone_groups(training.layout, training.model.kv_heads, device.world()));
+                       make_lone_groups(training.layout, training.model.kv_heads, device));
 }
 
 DescribePlace instruction_in_words(const Training& training) {

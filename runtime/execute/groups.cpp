@@ -15,6 +15,24 @@ bool at_an_end(const planner::Layout& layout, int stage) {
 /// Tensor-parallel ranks that hold the same key and value heads.
 int copies_of_kv_heads(int kv_heads, int tp) { return kv_heads < tp ? tp / kv_heads : 1; }
 
+kernels::TensorView row_of(Buffer elements) {
+  const auto count = static_cast<std::int64_t>(elements.count);
+  return {elements.data, 1, count, count, elements.type};
+}
+
+/// By kernels on the queue of the compute, like everything that a lone rank does.
+LoneMemory memory_of(Device& device) {
+  return {[&device](ConstBuffer from, Buffer to) {
+            const auto count = static_cast<std::int64_t>(from.count);
+            device.launch(kernels::Copy{
+                kernels::ConstTensorView(from.data, 1, count, count, from.type), row_of(to)});
+          },
+          [&device](Buffer elements) {
+            // Not constants: a GPU that multiplies them draws less power and clocks higher.
+            if (!elements.empty()) device.launch(kernels::NormalFill{row_of(elements), 0, 0.25F});
+          }};
+}
+
 }  // namespace
 
 Coordinates coordinates_of(const planner::Layout& layout, int rank) {
@@ -60,11 +78,15 @@ Groups make_groups(const planner::Layout& layout, int kv_heads, Communicator& wo
   return groups;
 }
 
-Groups make_lone_groups(const planner::Layout& layout, int kv_heads, Communicator& world) {
+Groups make_lone_groups(const planner::Layout& layout, int kv_heads, Device& device) {
   Groups groups;
+  Communicator& world = device.world();
   const Coordinates at = coordinates_of(layout, world.rank());
   groups.here = at;
-  const auto lone = [&](int rank, int size) { return std::make_unique<Lone>(rank, size, world); };
+  const auto lone = [&](int rank, int size) {
+    return std::make_unique<Lone>(rank, size, world,
+                                  device.asynchronous() ? memory_of(device) : host_memory());
+  };
   groups.tp = lone(at.tp, layout.tp);
   groups.dp = lone(at.dp, layout.dp);
   groups.pp_forward = lone(at.pp, layout.pp);

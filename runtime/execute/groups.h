@@ -3,6 +3,7 @@
 
 #include "planner/layout/layout.h"
 #include "runtime/communicator/communicator.h"
+#include "runtime/device/device.h"
 
 namespace meshplan::runtime {
 
@@ -32,8 +33,8 @@ struct Groups {
 
 Groups make_groups(const planner::Layout& layout, int kv_heads, Communicator& world);
 
-/// The same groups for rank `world.rank()` without the other ranks (lone.h); `world` must outlive
-/// them.
-Groups make_lone_groups(const planner::Layout& layout, int kv_heads, Communicator& world);
+/// The same groups for rank `device.world().rank()` without the other ranks (lone.h), in the memory
+/// of `device`, which must outlive them.
+Groups make_lone_groups(const planner::Layout& layout, int kv_heads, Device& device);
 
 }  // namespace meshplan::runtime

@@ -245,6 +245,7 @@ DeviceProfile host_profile(const Host& host, const HostTables& measured, const s
   out.sustained_clock_cause = "measured at the clocks that the machine kept";
   out.memory_bound = memory_bound(device, measured);
   out.alone = measured.alone;
+  out.waiting = measured.waiting;
   out.gemm = gemm_constants(measured, out);
   out.attention = attention_constants(measured, out);
   out.decode = decode_constants(measured, out);

@@ -44,7 +44,8 @@ struct AllReduceTime {
 };
 
 /// What was measured on a core while the others did the same: so ranks find their machine. Each
-/// time is the median of several runs, and the mean over the cores.
+/// time is the median of several runs, times what all runs together took over their medians, and
+/// the mean over the cores.
 struct HostTables {
   int cores = 1;                                            ///< that measured together
   std::vector<std::int64_t> gemm_rows, gemm_widths;         ///< axes of `gemm`: m; n and k
@@ -59,6 +60,7 @@ struct HostTables {
   profiles::Seconds call{0};              ///< of the smallest operation
   profiles::Seconds dropout_pair{0};      ///< drawing one probability of attention, in either pass
   profiles::TimeFactors alone;            ///< the same work on one core while the others rest
+  profiles::Waiting waiting;              ///< of two ranks
   std::vector<AllReduceTime> all_reduce;  ///< empty on a machine of one core
 };
 

@@ -119,15 +119,4 @@ void put_together(const Training& training, const planner::ScheduleCosts& modell
   out.timeline = planner::simulate(training.schedule, costs);
 }
 
-Measured measured_in_turn(const Training& training, const planner::ScheduleCosts& modelled,
-                          const MeasureOptions& options, std::string words,
-                          std::vector<RankResult> ranks) {
-  Measured out = described(training, options, Mode::Replay, std::move(words), ranks);
-  Measurement& m = out.measurement;
-  m.instructions =
-      instruction_times(timeline_of(ranks, training.options.steps), training, options.warm_up);
-  put_together(training, modelled, out);
-  return out;
-}
-
 }  // namespace meshplan::runtime

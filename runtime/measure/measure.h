@@ -34,10 +34,6 @@ std::optional<Measured> measure_launched(const Training& training, const Measure
 /// What `ranks` saw that ran at once, on devices that `words` describe.
 Measured measured_at_once(const Training& training, const MeasureOptions& options, Mode mode,
                           std::string words, bool asynchronous, std::vector<RankResult> ranks);
-/// The same of ranks that ran one at a time: see measure_replay.
-Measured measured_in_turn(const Training& training, const planner::ScheduleCosts& modelled,
-                          const MeasureOptions& options, std::string words,
-                          std::vector<RankResult> ranks);
 
 /// Step and timeline as the simulator puts them together from the measured instructions of `out`,
 /// with communication as in `modelled`.

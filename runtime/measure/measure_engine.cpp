@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/execute/run_on_engine.h"
+#include "runtime/measure/replay.h"
 
 namespace meshplan::runtime {
 
@@ -21,9 +22,21 @@ Measured measure_on_engine(Engine& engine, const Training& training, Mode mode,
 Measured measure_replay_on_engine(Engine& engine, const Training& training,
                                   const planner::ScheduleCosts& modelled,
                                   const MeasureOptions& options) {
-  require_counted_steps(training, options);
-  return measured_in_turn(training, modelled, options, in_words(engine),
-                          run_on_engine(engine, training, Seating::Replay, options.timeout));
+  MeasureOptions one = options;
+  one.at_once = 1;
+  SeatOptions seat;
+  seat.seating = Seating::Alone;
+  seat.timeout = options.timeout;
+  return measure_alone(training, modelled, one, in_words(engine),
+                       [&engine, seat](const Training& own, Lone& world) {
+                         const auto device = engine.open(world, seat);
+                         return run_lone_rank(own, *device);
+                       });
+}
+
+std::vector<double> replayed_losses(Engine& engine, const Training& training,
+                                    profiles::Seconds timeout) {
+  return run_on_engine(engine, training, Seating::Replay, timeout).front().losses;
 }
 
 }  // namespace meshplan::runtime

@@ -15,10 +15,14 @@ std::string in_words(const Engine& engine);
 Measured measure_on_engine(Engine& engine, const Training& training, Mode mode,
                            const MeasureOptions& options);
 
-/// Any number of ranks on one device, one operation at a time; the timeline is put together from
-/// the medians, with communication as in `modelled`.
+/// measure_alone on the first device: one rank of each stage, one after the other.
 Measured measure_replay_on_engine(Engine& engine, const Training& training,
                                   const planner::ScheduleCosts& modelled,
                                   const MeasureOptions& options);
+
+/// The losses of `training` by all of its ranks on the first device, which take turns: needs their
+/// memory together.
+std::vector<double> replayed_losses(Engine& engine, const Training& training,
+                                    profiles::Seconds timeout);
 
 }  // namespace meshplan::runtime

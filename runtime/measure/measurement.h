@@ -66,5 +66,6 @@ struct Measurement {
 /// Median of an odd number of values; of an even number, the lower of the middle two, so that it is
 /// one that was measured. `values` is not empty.
 profiles::Seconds median(std::vector<profiles::Seconds> values);
+double median(std::vector<double> values);
 
 }  // namespace meshplan::runtime

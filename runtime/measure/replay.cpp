@@ -54,17 +54,18 @@ std::vector<Part> parts_of(const Training& training, const Alike& kinds, int at_
 }
 
 std::vector<RankResult> executed(const Training& training, const std::vector<Part>& parts,
-                                 int at_once, profiles::Seconds timeout) {
+                                 int at_once, profiles::Seconds timeout, const RunAlone& run) {
   // A rank that stalls outlives this call: what it uses must too.
   struct Shared {
     Training training;
     std::vector<Part> parts;
     std::vector<RankResult> results;
     std::vector<std::atomic<int>> rank_of_seat;
+    RunAlone run;
   };
   const auto shared = std::make_shared<Shared>(
       Shared{training, parts, std::vector<RankResult>(parts.size()),
-             std::vector<std::atomic<int>>(static_cast<std::size_t>(at_once))});
+             std::vector<std::atomic<int>>(static_cast<std::size_t>(at_once)), run});
   InProcessOptions options;
   options.timeout = timeout;
   options.in_words = [shared, words = instruction_in_words(training)](int seat, Place place) {
@@ -80,9 +81,8 @@ std::vector<RankResult> executed(const Training& training, const std::vector<Par
       own.options.steps = part.steps;
       own.options.captured_step.reset();
       Lone world(part.rank, own.layout.devices(), seats);
-      CpuDevice device(world);
       seats.barrier();
-      shared->results[i] = run_lone_rank(own, device);
+      shared->results[i] = shared->run(own, world);
     }
   });
   return std::move(shared->results);
@@ -90,8 +90,8 @@ std::vector<RankResult> executed(const Training& training, const std::vector<Par
 
 }  // namespace
 
-Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
-                        const MeasureOptions& options) {
+Measured measure_alone(const Training& training, const planner::ScheduleCosts& modelled,
+                       const MeasureOptions& options, std::string words, const RunAlone& run) {
   require_counted_steps(training, options);
   refuse_unsupported(training);
   const planner::Layout& layout = training.layout;
@@ -99,13 +99,14 @@ Measured measure_replay(const Training& training, const planner::ScheduleCosts& 
   const Alike kinds = alike(layout, training.model);
   const int at_once = std::clamp(options.at_once, 1, layout.devices());
   const std::vector<Part> parts = parts_of(fewest, kinds, at_once, options.warm_up);
-  const std::vector<RankResult> results = executed(fewest, parts, at_once, options.timeout);
+  const std::vector<RankResult> results = executed(fewest, parts, at_once, options.timeout, run);
 
   Measured out;
   Measurement& m = out.measurement;
   m.model = training.model.name;
   m.layout = planner::text(layout);
-  m.device = "cpu: " + std::string(kernels::cpu::gemm_library());
+  m.device = std::move(words);
+  m.remark = results.front().remark;
   m.mode = Mode::Replay;
   m.ranks = layout.devices();
   m.warm_up = options.warm_up;
@@ -124,6 +125,16 @@ Measured measure_replay(const Training& training, const planner::ScheduleCosts& 
   m.instructions = instruction_times(spans, fewest, options.warm_up, kinds);
   put_together(training, modelled, out);
   return out;
+}
+
+Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
+                        const MeasureOptions& options) {
+  return measure_alone(training, modelled, options,
+                       "cpu: " + std::string(kernels::cpu::gemm_library()),
+                       [](const Training& own, Lone& world) {
+                         CpuDevice device(world);
+                         return run_lone_rank(own, device);
+                       });
 }
 
 std::vector<double> replayed_losses(const Training& training, profiles::Seconds timeout) {

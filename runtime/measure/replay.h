@@ -1,8 +1,15 @@
 #pragma once
+#include <functional>
+#include <string>
+
 #include "planner/simulate/costs.h"
+#include "runtime/communicator/lone.h"
 #include "runtime/measure/measure.h"
 
 namespace meshplan::runtime {
+
+/// Runs `own` as the rank that `world` seats, without the others: run_lone_rank on some device.
+using RunAlone = std::function<RankResult(const Training& own, Lone& world)>;
 
 /// What each kind of work of a layout takes, measured once and remembered for all that is like it.
 ///
@@ -14,6 +21,11 @@ namespace meshplan::runtime {
 ///
 /// The timeline of all ranks is put together by the simulator from the medians, with communication
 /// as in `modelled`, prices of the same schedule. There are no losses: see replayed_losses.
+/// `words` = the device.
+Measured measure_alone(const Training& training, const planner::ScheduleCosts& modelled,
+                       const MeasureOptions& options, std::string words, const RunAlone& run);
+
+/// The same on cores.
 Measured measure_replay(const Training& training, const planner::ScheduleCosts& modelled,
                         const MeasureOptions& options);
 

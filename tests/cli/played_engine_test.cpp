@@ -127,7 +127,17 @@ TEST_F(PlayedEngine, ARunShowsEveryCollectiveBesidePredictionAndEstimate) {
   const Outcome replay =
       played("1|NVIDIA H200|switch:18", words("run " + file + " --backend cuda --json --steps 2"));
   ASSERT_EQ(replay.code, 0) << replay.err;
-  EXPECT_EQ(json::parse(replay.out).count("collectives"), 0U);
+  const json lone = json::parse(replay.out);
+  EXPECT_EQ(lone.count("collectives"), 0U);
+  EXPECT_EQ(lone.at("executed").at("ranks").size(), 1U);  // of four, for two replicas of one stage
+  EXPECT_LT(lone.at("one_rank").at("relative_difference").get<double>(), 1e-5);
+  // The same but for some words that wait for a transfer, or do not.
+  for (std::size_t rank = 0; rank < 4; ++rank) {
+    const auto bytes = [&](const json& run) {
+      return run.at("memory").at(rank).at("measured_bytes").get<double>();
+    };
+    EXPECT_NEAR(bytes(lone) / bytes(document), 1, 2e-3);
+  }
 }
 
 TEST_F(PlayedEngine, LaunchedRanksAreThoseOfOneProcess) {

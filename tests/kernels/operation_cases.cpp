@@ -131,6 +131,26 @@ void layer_norm_of_a_large_mean(const Expect& expect) {
   });
 }
 
+/// The first columns are far from the others: a mean that is taken of them alone is wrong by 16
+/// standard deviations / sqrt(17), and what it costs the variance must stay within the tolerances.
+void layer_norm_of_unlike_columns(const Expect& expect) {
+  for (const ElementType type : {ElementType::F32, ElementType::Bf16}) {
+    expect("first columns near 50", [&](Arena& arena) {
+      LayerNormForward op;
+      const TensorView x = arena.random(3, 1100, type);
+      for (std::int64_t r = 0; r < 3; ++r)
+        for (std::int64_t c = 0; c < 68; ++c) set_element(x, r, c, 50 + element(x, r, c));
+      op.x = x;
+      op.gamma = arena.random(1, 1100);
+      op.beta = arena.random(1, 1100);
+      op.y = arena.output(3, 1100, type, {1e-5, 1e-5});
+      op.mean = arena.output_vector(3, {1e-5, 1e-6});  // 50 * 2^-24, a few times
+      op.rstd = arena.output_vector(3, {1e-6, 1e-5});
+      return op;
+    });
+  }
+}
+
 void rms_norm(const Expect& expect) {
   on_awkward_sizes([&](const std::string& what, auto rows, auto cols, auto type) {
     expect(what, [&](Arena& arena) {
@@ -454,6 +474,7 @@ constexpr std::array kTables = {
     CaseTable{"bias", bias},
     CaseTable{"layer_norm", layer_norm},
     CaseTable{"layer_norm_of_a_large_mean", layer_norm_of_a_large_mean},
+    CaseTable{"layer_norm_of_unlike_columns", layer_norm_of_unlike_columns},
     CaseTable{"rms_norm", rms_norm},
     CaseTable{"norm_without_parameters", norm_without_parameters},
     CaseTable{"activation", activation},

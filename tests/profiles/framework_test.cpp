@@ -54,5 +54,17 @@ TEST(Framework, ASuccessorNamesItsDevices) {
   EXPECT_THROW(load_framework("mine", DataFiles({folder.string()}), 90), InputError);
 }
 
+TEST(Framework, OperatorsAreFusedOrRunOneByOne) {
+  const DataFiles files;
+  const Framework titan = load_framework("torchtitan", files);
+  const Framework eager = with_operators(titan, false, files);
+  EXPECT_GT(eager.rms_norm_passes, titan.rms_norm_passes);
+  EXPECT_GT(eager.loss_traffic_per_logit, titan.loss_traffic_per_logit);
+  EXPECT_EQ(eager.selective_products, titan.selective_products) << "all else stays";
+  const Framework compiled = with_operators(load_framework("fsdp", files), true, files);
+  EXPECT_EQ(compiled.elementwise_passes, 1);
+  EXPECT_EQ(compiled.deferred_reduction, DeferredReduction::Always);
+}
+
 }  // namespace
 }  // namespace meshplan::profiles

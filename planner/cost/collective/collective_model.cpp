@@ -4,6 +4,8 @@
 #include <bit>
 #include <cmath>
 
+#include "planner/cost/collective/shared_memory.h"
+
 namespace meshplan::planner {
 namespace {
 
@@ -58,6 +60,12 @@ CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster
                                  const CollectiveProfile& profile)
     : ranks_(shape.ranks) {
   if (ranks_ < 2) return;
+  if (cluster.intra_kind == IntraNodeKind::SharedMemory && shape.nodes == 1) {
+    price_shared_memory(cluster.device.pcie_bandwidth);
+    spread_ = fabric_overhead_of(profile, shape, cluster).spread;
+    provenance_ = Provenance::Interpolated;
+    return;
+  }
   const NcclModel nccl(shape, cluster, nccl_constants_of(profile, cluster));
   const FabricOverhead& fabric = fabric_overhead_of(profile, shape, cluster);
   const NetworkOverhead* network =
@@ -125,6 +133,18 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl, const G
   }
 }
 
+void CollectiveModel::price_shared_memory(profiles::BytesPerSecond all_reduce) {
+  shares_memory_ = true;
+  const auto curve = [&](Collective operation) {
+    const SharedMemoryCall call = shared_memory_call(operation, ranks_, all_reduce);
+    return Curve{.latency = call.latency.count(), .seconds_per_byte = call.seconds_per_byte};
+  };
+  for (const Collective operation : kModelled)
+    chosen_[index(operation)].curves[0] = curve(operation);
+  exchanges_[0].fill(curve(Collective::AllToAll));
+  exchanges_[1].fill(curve(Collective::SendReceive));
+}
+
 void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& shape,
                                       const Cluster& cluster, const NetworkOverhead* network,
                                       double link_share, double extra_hop,
@@ -145,7 +165,8 @@ void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& 
     const bool all = operation == Collective::AllToAll;
     const double peers = all ? n - 1 : 1;
     const double own_piece = all ? 1 + fabric.exchange_own_piece / peers : 1;
-    double latency = base + (all ? fabric.exchange_call : fabric.send_call);
+    double latency = base + (all ? fabric.exchange_call + (k - 1) * profile.exchange_near_peer
+                                 : fabric.send_call);
     double per_byte = (all ? peers / n : 1.0) * own_piece / inside;
     if (network != nullptr) {
       latency +=
@@ -209,8 +230,8 @@ CollectiveChoice CollectiveModel::explain(Collective asked, Bytes bytes) const {
                      .curves[chosen_[index(operation)]
                                  .pieces[static_cast<std::size_t>(octave_of(bytes.count))]
                                  .curve];
-  out.algorithm = exchange ? "pairwise" : name(curve.algorithm);
-  out.protocol = name(curve.protocol);
+  out.algorithm = shares_memory_ ? "direct" : exchange ? "pairwise" : name(curve.algorithm);
+  if (!shares_memory_) out.protocol = name(curve.protocol);
   out.channels = curve.channels;
   out.latency = std::min(out.time, Seconds{curve.latency});
   const Seconds beyond = out.time - out.latency;

@@ -14,8 +14,10 @@ namespace meshplan::planner {
 
 /// What the time of a call is made of.
 struct CollectiveChoice {
-  std::string_view algorithm;  ///< "ring", "tree", "nvls", "nvls_tree"; "pairwise" of exchanges
-  std::string_view protocol;   ///< "LL", "LL128", "Simple"
+  /// "ring", "tree", "nvls", "nvls_tree"; "pairwise" of exchanges; "direct" of ranks that are
+  /// threads
+  std::string_view algorithm;
+  std::string_view protocol;  ///< "LL", "LL128", "Simple"; empty without NCCL
   int channels = 0;
   profiles::Seconds latency{0};          ///< whatever the bytes
   profiles::BytesPerSecond bandwidth{};  ///< bytes of the call over the time beyond the latency
@@ -25,7 +27,8 @@ struct CollectiveChoice {
 /// Times of collectives on groups of one shape: NCCL's own choice of algorithm and protocol
 /// (nccl_model.h) at the bandwidth that the links give, plus what NCCL's estimate leaves out
 /// (collective_profile.h). NCCL chooses here for the nearest power of two of the bytes, so that a
-/// time is a few operations on stored figures; more bytes never take less time.
+/// time is a few operations on stored figures; more bytes never take less time. Ranks that are
+/// threads of one machine know no NCCL: shared_memory.h.
 ///
 /// Bytes are counted as nccl-tests does: all-reduce, broadcast, reduce, send/receive the buffer;
 /// all-gather and reduce-scatter the full (gathered) buffer; all-to-all what one rank sends in all.
@@ -70,7 +73,10 @@ class CollectiveModel {
                        const CollectiveProfile& profile);
   [[nodiscard]] const Curve& exchange_curve(Collective operation, double bytes) const;
 
+  void price_shared_memory(profiles::BytesPerSecond all_reduce);
+
   int ranks_ = 1;
+  bool shares_memory_ = false;
   double spread_ = 0;
   Provenance provenance_ = Provenance::Extrapolated;
   std::array<Chosen, 4> chosen_;                   ///< by operation that NCCL models

@@ -46,6 +46,15 @@ NetworkOverhead read_network(const JsonNode& node) {
   return out;
 }
 
+TimingOverhead read_timing(const JsonNode& node) {
+  node.refuse_unknown_keys({"launch_seconds", "wait_seconds", "added_seconds", "source"});
+  TimingOverhead out;
+  if (const auto launch = node.find_value("launch_seconds")) out.launch = launch->number();
+  if (const auto wait = node.find_value("wait_seconds")) out.wait = wait->number();
+  if (const auto added = node.find_value("added_seconds")) out.added = added->number();
+  return out;
+}
+
 /// Entry `name` of `entries`; `what` says what is missing otherwise.
 template <typename T>
 const T& entry(const std::map<std::string, T>& entries, const std::string& name,
@@ -72,8 +81,9 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   node->require_schema("collectives");
   node->refuse_unknown_keys({"schema", "source", "method", "own_piece_steps", "ll_own_piece_steps",
                              "ll_load", "ll_load_bytes", "block_hop_scale", "nvls_call_seconds",
-                             "nvls_fill_seconds", "exchange_peer_seconds", "pcie_reach", "fabrics",
-                             "networks"});
+                             "nvls_fill_seconds", "exchange_near_peer_seconds",
+                             "exchange_peer_seconds", "pcie_reach", "fabrics", "networks",
+                             "timings"});
   CollectiveProfile out;
   out.own_piece = node->at("own_piece_steps").number();
   out.ll_own_piece = node->at("ll_own_piece_steps").number();
@@ -82,6 +92,7 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   out.block_hop_scale = node->at("block_hop_scale").positive_number();
   out.nvls_call = node->at("nvls_call_seconds").number();
   out.nvls_fill = node->at("nvls_fill_seconds").number();
+  out.exchange_near_peer = node->at("exchange_near_peer_seconds").number();
   out.exchange_peer = node->at("exchange_peer_seconds").number();
   const JsonNode reach = node->at("pcie_reach");
   reach.refuse_unknown_keys({"below_switch", "in_socket", "in_host", "source"});
@@ -92,6 +103,11 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   }
   for (const auto& [name, network] : node->at("networks").members()) {
     out.networks.emplace(name, read_network(network));
+  }
+  const JsonNode timings = node->at("timings");
+  timings.refuse_unknown_keys({"launched", "kernel", "program"});
+  for (const auto& [name, timing] : timings.members()) {
+    out.timings.emplace(name, read_timing(timing));
   }
   for (const std::string& file : files.names("collectives")) {
     if (!file.starts_with("nccl-")) continue;

@@ -50,17 +50,26 @@ struct PcieReach {
   double below_switch = 1, in_socket = 1, in_host = 1;
 };
 
+/// What a way of timing shows besides the call itself (call_timing.h). Seconds.
+struct TimingOverhead {
+  double launch = 0;  ///< at least, for every device that one thread launches on
+  double wait = 0;    ///< at least, of a kernel that waits for the last rank's host
+  double added = 0;   ///< once a call
+};
+
 /// Everything that a time needs besides the cluster: NCCL's constants and our overheads.
 struct CollectiveProfile {
   std::map<std::string, NcclConstants> nccl;  ///< by version
   std::map<std::string, FabricOverhead> fabrics;
   std::map<std::string, NetworkOverhead> networks;
+  std::map<std::string, TimingOverhead> timings;  ///< by name of a CallTiming; absent: nothing
   PcieReach pcie_reach;
   double own_piece = 0, ll_own_piece = 0;
   double ll_load = 0,
          ll_load_bytes = 1;             ///< of LL: its latency grows by that part, half of it here
   double block_hop_scale = 1;           ///< of the hops of LL128 and Simple
   double nvls_call = 0, nvls_fill = 0;  ///< of reductions in the switch; fill: 8 ranks a node
+  double exchange_near_peer = 0;        ///< seconds, for each peer on the same node
   double exchange_peer = 0;             ///< seconds, for each peer on another node
 };
 

@@ -1,11 +1,38 @@
 #include "planner/cost/collective/collective_table.h"
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "profiles/csv.h"
 #include "profiles/nearest_name.h"
 
 namespace meshplan::planner {
+
+namespace {
+
+/// How rows were timed: as their column `timed` states, else as their source's habit is.
+class TimingColumns {
+ public:
+  explicit TimingColumns(const profiles::CsvTable& table) : table_(table) {
+    if (table.has("timed")) timed_ = table.column("timed");
+    if (table.has("source")) source_ = table.column("source");
+  }
+
+  [[nodiscard]] CallTiming of(std::size_t row) const {
+    const std::string_view stated = timed_ ? table_.text(row, *timed_) : std::string_view{};
+    if (stated.empty()) return call_timing_of_source(source_ ? table_.text(row, *source_) : stated);
+    const auto timing = call_timing_from(stated);
+    if (!timing) table_.refuse(row, *timed_, "graph, launched, kernel or program");
+    return *timing;
+  }
+
+ private:
+  const profiles::CsvTable& table_;
+  std::optional<profiles::CsvTable::Column> timed_, source_;
+};
+
+}  // namespace
 
 std::vector<MeasuredCollective> read_collective_table(const std::string& path) {
   using profiles::CsvTable;
@@ -17,6 +44,7 @@ std::vector<MeasuredCollective> read_collective_table(const std::string& path) {
   const CsvTable::Column nodes = table.column("nodes");
   const CsvTable::Column cluster = table.column("cluster");
   const CsvTable::Column seconds = table.column("seconds");
+  const TimingColumns timing(table);
   constexpr std::int64_t kMostBytes = std::int64_t{1} << 46;
   constexpr std::int64_t kMostRanks = 10'000'000;
 
@@ -36,6 +64,7 @@ std::vector<MeasuredCollective> read_collective_table(const std::string& path) {
     one.nodes = static_cast<int>(table.integer(row, nodes, 1, one.ranks));
     one.cluster = table.text(row, cluster);
     one.time = profiles::Seconds{table.positive_number(row, seconds)};
+    one.timing = timing.of(row);
     one.where = table.where(row);
     out.push_back(std::move(one));
   }

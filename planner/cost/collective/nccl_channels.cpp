@@ -51,6 +51,11 @@ LinkRates link_rates(const GroupShape& shape, const profiles::Cluster& cluster,
   }
   out.nvls = out.nvlink && cluster.intra_kind == IntraNodeKind::NvSwitch &&
              out.compute_capability >= 90 && shape.ranks_per_node > 1;
+  // Without GPUDirect RDMA, which TCP sockets have not, the way to a NIC counts as one through the
+  // host, and NCCL keeps LL128 off it: its flags need stores of 128 bytes that stay whole.
+  // Source: NCCL src/graph/paths.cc (ncclTopoComputePaths), tuning.cc.
+  const bool sockets = shape.nodes > 1 && cluster.inter_kind == profiles::InterNodeKind::Ethernet;
+  out.ll128 = out.nvlink && out.compute_capability >= 80 && !sockets;
   return out;
 }
 

@@ -17,6 +17,7 @@ struct LinkRates {
   int compute_capability = 0;
   bool nvlink = true;  ///< false: PCIe joins the ranks of a node
   bool nvls = false;   ///< an NVSwitch that reduces in flight
+  bool ll128 = false;  ///< LL128 is safe on every link of the way
 };
 LinkRates link_rates(const GroupShape& shape, const profiles::Cluster& cluster,
                      const NcclConstants& constants);

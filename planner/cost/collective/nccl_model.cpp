@@ -86,7 +86,7 @@ void NcclModel::add_rings(Collective operation, const NcclConstants& constants) 
   }
   for (const Protocol protocol : kEveryProtocol) {
     const std::size_t p = index(protocol);
-    if (protocol == Protocol::Ll128 && (!rates_.nvlink || generation_ == 0)) continue;
+    if (protocol == Protocol::Ll128 && !rates_.ll128) continue;
     out.protocol = protocol;
     const auto bus = [&](const Channels& channels) {
       double rate = channels.count * (nodes <= 2 ? channels.intra : channels.inter);
@@ -130,7 +130,7 @@ void NcclModel::add_trees(const NcclConstants& constants) {
   out.network_steps = 2 * floor_log2(nodes);
   for (const Protocol protocol : kEveryProtocol) {
     const std::size_t p = index(protocol);
-    if (protocol == Protocol::Ll128 && (!rates_.nvlink || generation_ == 0)) continue;
+    if (protocol == Protocol::Ll128 && !rates_.ll128) continue;
     out.protocol = protocol;
     const auto bus = [&](const Channels& channels) {
       double rate = channels.count * (nodes <= 2 ? channels.intra : channels.inter);

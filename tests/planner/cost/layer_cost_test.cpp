@@ -154,6 +154,18 @@ TEST(BlockCost, OffloadedActivationsShowBeyondTheWorkBesideThem) {
               1e-12);
 }
 
+TEST(BlockCost, RanksThatMeetWaitForTheLast) {
+  BlockCost block;
+  block.forward.compute = Seconds{2};
+  block.forward.tp = Seconds{1};
+  block.input_grad.compute = Seconds{1};
+  block.weight_grad.compute = Seconds{3};
+  const BlockCost cost = waiting(block, 0.1);
+  EXPECT_NEAR(cost.forward.tp.count(), 1.2, 1e-12);
+  EXPECT_NEAR(cost.input_grad.tp.count(), 0.4, 1e-12);
+  EXPECT_EQ(cost.weight_grad, block.weight_grad);
+}
+
 TEST(BlockCost, AHostThatLaunchesSlowlyHoldsBothPassesBack) {
   // 9 s of host time: 3 beside 2 s of forward, 6 beside 5 s of backward.
   BlockCost block;
@@ -164,6 +176,47 @@ TEST(BlockCost, AHostThatLaunchesSlowlyHoldsBothPassesBack) {
   EXPECT_NEAR(cost.forward.overhead.count(), 1, 1e-12);
   EXPECT_NEAR(cost.input_grad.overhead.count(), 1, 1e-12);
   EXPECT_EQ(launched(block, Seconds{6}).forward, block.forward);
+}
+
+TEST(BlockCompute, WrittenOutNormsCostWhereTheModelHasThem) {
+  Question fused;  // Llama's norms are RMSNorm
+  Question written_out;
+  written_out.framework.rms_norm_passes = 2.5;
+  Question all;
+  all.framework.elementwise_passes = 2.5;
+  EXPECT_GT(written_out.compute().forward, fused.compute().forward);
+  EXPECT_EQ(written_out.compute().forward, all.compute().forward);
+  fused.model.normalization = written_out.model.normalization = Normalization::LayerNorm;
+  EXPECT_EQ(written_out.compute().forward, fused.compute().forward);
+}
+
+TEST(BlockCompute, CastsCostTheirBytesBelowSixteenBits) {
+  // 218,103,808 weights in products, half of their 10 bytes in the forward pass: see above.
+  Question cached;
+  Question each_time;
+  each_time.framework.weight_cast_bytes = 10;
+  EXPECT_EQ(each_time.compute().forward, cached.compute().forward) << "bf16 casts nothing";
+  cached.workload.data_type = each_time.workload.data_type = profiles::DataType::Fp8;
+  const double extra = (each_time.compute().forward - cached.compute().forward).count();
+  const double floor = 5 * 218103808.0 / 3.35e12;
+  EXPECT_GT(extra, floor);
+  EXPECT_LT(extra, 2 * floor);
+}
+
+TEST(BlockCompute, EachBlockOfAContextIsMergedOnItsOwn) {
+  Question fused;
+  Question merged;
+  merged.framework.context_step_bytes = 28;
+  EXPECT_EQ(merged.compute().core_attention, fused.compute().core_attention) << "one block";
+  // 4096 / 4 tokens of 32 heads of 128 features, 4 blocks, 28 bytes each.
+  const char* const ring = "tp1,pp1,dp1,cp4,mbs1";
+  const double extra =
+      (merged.compute(ring).core_attention - fused.compute(ring).core_attention).count();
+  const double floor = 4 * 1024 * 4096.0 * 28 / 3.35e12;
+  EXPECT_GT(extra, floor);
+  EXPECT_LT(extra, 2 * floor);
+  const char* const ulysses = "tp1,pp1,dp1,cp4,mbs1,cp_kind=ulysses";
+  EXPECT_EQ(merged.compute(ulysses).core_attention, fused.compute(ulysses).core_attention);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <numeric>
 
 #include "planner/cost/price_book.h"
@@ -150,6 +151,29 @@ TEST(ScheduleCosts, BothEndsOfATransferWaitOnAStalledNetwork) {
             none);
 }
 
+TEST(ScheduleCosts, RanksThatAreInterruptedWaitForEachOther) {
+  // Two sequences a replica, in two micro-batches.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:1/2", 4096, 4);
+  const auto change = [&](const char* layout) {
+    problem.profile.waiting = {};
+    const ScheduleCosts steady = costs_of(problem, layout);
+    problem.profile.waiting = {.layer = 0.02, .step = 0.01};
+    const ScheduleCosts uneven = costs_of(problem, layout);
+    const Work &before = steady.chunks[0].forward, &after = uneven.chunks[0].forward;
+    const Seconds work = steady.chunks[0].forward.compute + steady.chunks[0].input_grad.compute +
+                         steady.chunks[0].weight_grad.compute;
+    return std::array{(after.tp - before.tp) / before.compute,
+                      (uneven.stages[0].sync - steady.stages[0].sync) / work};
+  };
+  const auto alone = change("tp1,pp1,dp1,mbs1"), tensor = change("tp2,pp1,dp1,mbs1"),
+             data = change("tp1,pp1,dp2,mbs1");
+  EXPECT_EQ(alone, (std::array{0.0, 0.0}));
+  EXPECT_NEAR(tensor[0], 0.02, 1e-9);  // in every layer, and in step at its end
+  EXPECT_EQ(tensor[1], 0);
+  EXPECT_EQ(data[0], 0);
+  EXPECT_NEAR(data[1], 2 * 0.01, 1e-9);
+}
+
 TEST(ScheduleCosts, AFullStageRetriesItsAllocations) {
   // 0.2 s in every micro-batch, half in each pass, of stages that fill more than they may.
   Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 32);
@@ -190,6 +214,40 @@ TEST(ScheduleCosts, ANearerHostTakesMoreActivations) {
   };
   EXPECT_GT(forward(pcie, away), 1.2 * forward(pcie, kept));
   EXPECT_DOUBLE_EQ(forward(c2c, away), forward(c2c, kept));
+}
+
+TEST(ScheduleCosts, AGradientThatWaitsIsReducedOnce) {
+  // Four micro-batches of a pipeline: the last one reduces, which is a quarter for each of them.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 32);
+  const char* const layout = "tp1,pp2,dp8,mbs1,zero2";
+  const ScheduleCosts each = costs_of(problem, layout);
+  problem.framework.deferred_reduction = profiles::DeferredReduction::Stages;
+  const ScheduleCosts last = costs_of(problem, layout);
+  for (std::size_t c = 0; c < 2; ++c) {
+    EXPECT_NEAR(last.chunks[c].weight_grad.dp / each.chunks[c].weight_grad.dp, 0.25, 1e-9);
+  }
+  // Without stages it does not wait.
+  const char* const flat = "tp1,pp1,dp16,mbs1,zero2";
+  const Seconds waits = costs_of(problem, flat).chunks[0].weight_grad.dp;
+  problem.framework.deferred_reduction = profiles::DeferredReduction::Never;
+  EXPECT_EQ(costs_of(problem, flat).chunks[0].weight_grad.dp, waits);
+}
+
+TEST(ScheduleCosts, CopiesOfShardsMoveTheirBytes) {
+  // 8.03e9 parameters, 4 bytes out of each of two gathers and 6 into the reduction.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
+  const char* const layout = "tp1,pp1,dp8,mbs1,zero3";
+  const auto exposed_dp = [&] {
+    const ScheduleCosts costs = costs_of(problem, layout);
+    return costs.chunks[0].forward.dp + costs.chunks[0].weight_grad.dp;
+  };
+  const Seconds in_place = exposed_dp();
+  problem.framework.gather_copy_bytes = 4;
+  problem.framework.reduce_copy_bytes = 6;
+  const double extra = (exposed_dp() - in_place).count();
+  const double floor = 14 * 32 * 218112000.0 / 3.35e12;  // the layers alone
+  EXPECT_GT(extra, floor);
+  EXPECT_LT(extra, 1.5 * floor);
 }
 
 }  // namespace

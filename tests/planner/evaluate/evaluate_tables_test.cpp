@@ -70,5 +70,19 @@ TEST(EvaluateTables, RefusesAnUnseenDeviceWithoutKin) {
   }
 }
 
+TEST(EvaluateTables, TimesCollectivesAsTheirSourceDid) {
+  const std::string header = "op,bytes,ranks,nodes,cluster,seconds,timed\n";
+  const std::string row = "all_reduce,8,8,1,dgx-h100,1e-5,";
+  const TablesReport report =
+      evaluated(table("collectives.csv", header + row + "graph\n" + row + "launched\n"), {});
+  ASSERT_EQ(report.groups.size(), 2);
+  EXPECT_EQ(report.groups[0].name, "dgx-h100 all_reduce");
+  EXPECT_EQ(report.groups[1].name, "dgx-h100 all_reduce launched");
+  // Eight launches of 4 us, of a row that took 10 us.
+  ASSERT_EQ(report.worst.size(), 2);
+  EXPECT_NEAR(report.worst[0].predicted.count(), 32e-6, 1e-9);
+  EXPECT_LT(report.worst[1].predicted.count(), 32e-6);
+}
+
 }  // namespace
 }  // namespace meshplan::planner

@@ -130,5 +130,87 @@ TEST(ReadRuns, AFileOfAnotherKindIsRefused) {
                InputError);
 }
 
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  return text.replace(text.find(from), from.size(), to);
+}
+
+TEST(ReadRuns, UnknownSoftwareIsTakenForItsKind) {
+  const RecordedRun plain = runs_of(replaced(kRun, "megatron", "heard-of-nowhere"))[0];
+  EXPECT_FALSE(plain.framework_known);
+  EXPECT_EQ(plain.problem.framework.name, "heard-of-nowhere");
+  EXPECT_EQ(plain.problem.framework.weight_bytes, 2);
+  EXPECT_THAT(plain.assumed, testing::Contains(HasSubstr("'unknown' for 'heard-of-nowhere'")));
+  const RecordedRun sharded =
+      runs_of(replaced(replaced(kRun, "megatron", "heard-of-nowhere"), "zero1", "zero3"))[0];
+  EXPECT_FALSE(sharded.problem.framework.known) << "which widens the interval";
+  EXPECT_EQ(sharded.problem.framework.master_bytes, 0) << "PyTorch's shards are the master copy";
+  EXPECT_THAT(runs_of(kRun)[0].assumed, testing::IsEmpty());
+}
+
+TEST(ReadRuns, WhatServesHasAnEngineInstead) {
+  const RecordedRun run = runs_of(R"({"id": "a", "model": "llama-3-8b", "cluster": "dgx-h100:1",
+    "workload": {"kind": "inference", "prompt": 128, "output": 128, "batch": 1, "dtype": "bf16"},
+    "layout": "tp1,pp1,dp1", "options": {"engine": "vllm"}, "measured": {"tpot_seconds": 1}})")[0];
+  EXPECT_EQ(run.refusal, std::nullopt);
+  EXPECT_THAT(run.assumed, testing::IsEmpty());
+  EXPECT_EQ(run.problem.framework.name, "generic");
+}
+
+TEST(ReadRuns, ALlamaWasNotTrainedBySoftwareBeforeIt) {
+  const auto framework = [](const char* model) {
+    const std::string run = replaced(replaced(kRun, "gpt2", model), "dgx-h100", "dgx-a100-80gb");
+    return runs_of(run)[0].problem.framework.name;
+  };
+  EXPECT_EQ(framework("gpt2"), "megatron");
+  EXPECT_EQ(framework("llama-3-8b"), "megatron-core");
+}
+
+TEST(ReadRuns, TorchCompileIsAnOption) {
+  const auto passes = [](const char* compiled) {
+    const std::string run = replaced(kRun, "\"megatron\"", std::string("\"fsdp\"") + compiled);
+    return runs_of(run)[0].problem.framework.elementwise_passes;
+  };
+  EXPECT_EQ(passes(", \"compiled\": true"), 1);
+  EXPECT_EQ(passes(", \"compiled\": false"), passes(""));
+  EXPECT_GT(passes(""), 1);
+}
+
+TEST(ReadRuns, SaysWhatItTookForGranted) {
+  // 1,000,000 tokens are 976.6 sequences; 8 ranks with micro-batches of 2 take 976 or 992.
+  std::string run = replaced(kRun, R"("seq_len": 1024, "global_batch": 8, "dtype": "bf16")",
+                             R"("global_batch_tokens": 1000000, "dtype": "FP8 delayed")");
+  run = replaced(run, "tp1,pp1,dp8,mbs1,zero1", "TP1, PP1, mbs2, zero1, recompute=block");
+  const RecordedRun read = runs_of(run)[0];
+  ASSERT_EQ(read.refusal, std::nullopt);
+  EXPECT_EQ(read.problem.workload.data_type, profiles::DataType::Fp8);
+  EXPECT_EQ(read.problem.workload.seq_len, 1024);
+  EXPECT_EQ(read.problem.workload.global_batch, 976);
+  EXPECT_EQ(text(*read.layout, true), "tp1,pp1,dp8,mbs2,recompute=full,zero1,overlap=grad+param");
+  EXPECT_THAT(read.assumed,
+              testing::ElementsAre("sequences of 1024: the model's longest", "dp8: what is left"));
+}
+
+TEST(ReadRuns, ABatchThatRanWasDividedSomehow) {
+  // 8 sequences over 8 ranks with micro-batches of 3: 24 is the least that they divide.
+  const std::string run = replaced(kRun, "mbs1", "mbs3");
+  EXPECT_EQ(runs_of(run)[0].problem.workload.global_batch, 24);
+  EXPECT_THAT(runs_of(run)[0].assumed, testing::Contains("24 sequences: dp x mbs divides them"));
+  const std::string failed = replaced(run, R"("step_seconds": 0.5)", R"("outcome": "oom")");
+  EXPECT_TRUE(runs_of(failed)[0].failed);
+  EXPECT_EQ(runs_of(failed)[0].problem.workload.global_batch, 8) << "may be why it failed";
+}
+
+TEST(ReadRuns, WhatADeviceLacksRanInTheNextWiderFormat) {
+  const auto type = [](const char* cluster, const char* dtype) {
+    const std::string run = replaced(replaced(kRun, "dgx-h100", cluster), "bf16", dtype);
+    return runs_of(run)[0].problem.workload.data_type;
+  };
+  EXPECT_EQ(type("dgx-h100", "nvfp4"), profiles::DataType::Fp8);
+  EXPECT_EQ(type("dgx-b200", "nvfp4"), profiles::DataType::Fp4);
+  EXPECT_EQ(type("dgx-a100-80gb", "fp8"), profiles::DataType::Bf16);
+  EXPECT_EQ(type("v100-edr", "bf16"), profiles::DataType::Fp16);
+  EXPECT_EQ(type("v100-edr", "fp32"), profiles::DataType::Fp32);
+}
+
 }  // namespace
 }  // namespace meshplan::planner

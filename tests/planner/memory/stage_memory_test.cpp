@@ -227,5 +227,27 @@ TEST(StageMemory, CheckpointsByOperatorKeepAttentionAndHalfOfTheProducts) {
               0.02 * 32 * 8192 * token);
 }
 
+TEST(StageMemory, GradientsThatWaitAreWhole) {
+  // torchtitan's pipelines reduce in the last micro-batch: 4 bytes a parameter until then.
+  const Transformer model = preset("gpt2");
+  const auto of = [&](const char* layout, int batch) {
+    const StageMemory stage = memory_of(model, layout, 1024, batch, true, "torchtitan")[1];
+    return static_cast<double>(stage.gradients.count) / static_cast<double>(stage.weights.count);
+  };
+  // Weights are a quarter of 4 bytes and the gathered 2.
+  EXPECT_NEAR(of("tp1,pp2,dp4,mbs1,zero2", 32), 4 / 3.0, 1e-3);
+  EXPECT_NEAR(of("tp1,pp2,dp4,mbs1,zero2", 4), 1 / 3.0, 1e-3) << "one micro-batch waits for none";
+}
+
+TEST(StageMemory, GatheredInputsAreKeptWhereTheSoftwareKeepsThem) {
+  // Two products of each of 32 layers gather 4096 features of 1024 tokens, 2 bytes each; a quarter
+  // of it is counted as the shard.
+  const Transformer model = preset("llama-3-8b");
+  const auto saved = [&](const char* name) {
+    return memory_of(model, "tp4,pp1,dp1,mbs1,sp", 1024, 1, true, name)[0].activations.count;
+  };
+  EXPECT_EQ(saved("torchtitan") - saved("fsdp"), std::int64_t{32} * 2 * 4096 * 1024 * 2 * 3 / 4);
+}
+
 }  // namespace
 }  // namespace meshplan::planner

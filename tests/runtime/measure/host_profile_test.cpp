@@ -58,6 +58,7 @@ HostTables tables() {
                      {Bytes{4'000'000}, Bytes{44 * 4'000'000}, Seconds{44 * 4e6 / 6e9}}};
   out.stream = BytesPerSecond{8e9};
   out.call = Seconds{1e-7};
+  out.waiting = {.layer = 0.02, .step = 0.01};
   return out;
 }
 
@@ -137,6 +138,8 @@ TEST(HostProfile, IsAFileThatReadsBack) {
       profiles::read_profile(profiles::JsonNode::parse(text, "profile"), profile.device);
   EXPECT_EQ(back.provenance, profile.provenance);
   EXPECT_EQ(back.memory_bound, profile.memory_bound);
+  EXPECT_EQ(back.waiting, profile.waiting);
+  EXPECT_EQ(back.waiting, (profiles::Waiting{.layer = 0.02, .step = 0.01}));
   EXPECT_EQ(back.gemm.tiles, profile.gemm.tiles);
   EXPECT_EQ(back.attention.head_dims, profile.attention.head_dims);
 }

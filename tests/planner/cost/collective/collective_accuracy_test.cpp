@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "planner/cost/collective/call_timing.h"
 #include "planner/cost/collective/collective_model.h"
 #include "planner/cost/collective/collective_table.h"
 #include "planner/evaluate/split.h"
@@ -44,7 +45,8 @@ TEST(CollectiveAccuracy, HoldsOnTheHalfThatWasNotFitted) {
     const profiles::Cluster& cluster = clusters.at(row.cluster);
     const GroupShape shape = lone_group(row.ranks, row.nodes, cluster);
     const profiles::Seconds predicted =
-        collective_time(row.operation, row.bytes, shape, cluster).time;
+        as_timed(collective_time(row.operation, row.bytes, shape, cluster).time, row.timing,
+                 row.ranks, row.nodes);
     const double error = std::abs(predicted / row.time - 1);
     (is_fitted(row) ? fit : other).absolute.push_back(error);
     by_cluster[row.cluster + (is_fitted(row) ? " (fitted)" : "")].absolute.push_back(error);
@@ -59,13 +61,13 @@ TEST(CollectiveAccuracy, HoldsOnTheHalfThatWasNotFitted) {
   }
   std::printf("fitted half: mean %.1f%%, median %.1f%%; other half: mean %.1f%%, median %.1f%%\n",
               100 * fit.mean(), 100 * fit.median(), 100 * other.mean(), 100 * other.median());
-  EXPECT_LT(fit.mean(), 0.11);
+  EXPECT_LT(fit.mean(), 0.095);
   EXPECT_LT(fit.median(), 0.05);
   // Sources that contradict each other on one cluster (L40S, A100, H100: factors of 1.6 to 3) and
   // hosts that do not reach their links raise the mean far above the median.
-  EXPECT_LT(other.mean(), 0.19);
-  EXPECT_LT(other.median(), 0.085);
-  EXPECT_LT(nvswitch.median(), 0.07);
+  EXPECT_LT(other.mean(), 0.165);
+  EXPECT_LT(other.median(), 0.07);
+  EXPECT_LT(nvswitch.median(), 0.055);
 }
 
 }  // namespace

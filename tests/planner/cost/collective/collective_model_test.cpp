@@ -55,11 +55,22 @@ TEST(CollectiveModel, AnyTwoRanksHaveATime) {
   }
 }
 
-TEST(CollectiveModel, LocalhostHasATime) {
-  const Cluster cluster = load_cluster("localhost", kFiles);
-  if (cluster.devices() < 2) GTEST_SKIP() << "one core";
+TEST(CollectiveModel, ThreadsReadEachOthersMemory) {
+  Cluster cluster = load_cluster("localhost", kFiles);
+  cluster.devices_per_node = cluster.devices_used_per_node = 4;
+  cluster.device.pcie_bandwidth = {8e9};
+  const Bytes size{std::int64_t{8} << 30};
+  const auto time = [&](Collective operation, int ranks) {
+    return CollectiveModel(lone_group(ranks, 1, cluster), cluster).time(operation, size).count();
+  };
+  const double all_reduce = 1.073741824;  // 8 GiB at the rate of two ranks
+  EXPECT_NEAR(time(Collective::AllReduce, 2), all_reduce, 1e-5);
+  // Four ranks read every share four times and copy three of four: 7/4 of the bytes, not 3/2.
+  EXPECT_NEAR(time(Collective::AllReduce, 4), all_reduce * 7 / 6, 1e-5);
+  EXPECT_NEAR(time(Collective::AllGather, 2), all_reduce * 2 / 3, 1e-5);
   const CollectiveModel model(lone_group(2, 1, cluster), cluster);
-  EXPECT_GT(model.time(Collective::AllReduce, 1_MiB).count(), 1e-6);
+  EXPECT_LT(model.time(Collective::AllReduce, Bytes{4}).count(), 5e-6);
+  EXPECT_EQ(model.explain(Collective::AllReduce, size).algorithm, "direct");
 }
 
 TEST(CollectiveModel, MoreBytesNeverTakeLessTime) {
@@ -148,6 +159,16 @@ TEST(CollectiveModel, GroupsThatShareNicsShareTheirBandwidth) {
   const double crowded = CollectiveModel(shared, p4de).time(Collective::AllGather, 4_GiB).count();
   const double free = CollectiveModel(alone, p4de).time(Collective::AllGather, 4_GiB).count();
   EXPECT_NEAR(crowded / free, 2.0, 0.02);
+}
+
+TEST(CollectiveModel, ExchangesPayForEveryPeer) {
+  const Cluster h100 = load_cluster("dgx-h100", kFiles);
+  const auto empty = [&](int ranks) {
+    return CollectiveModel(lone_group(ranks, 1, h100), h100).time(Collective::AllToAll, 0_B);
+  };
+  const double peer = shipped_collective_profile().exchange_near_peer;
+  EXPECT_GT(peer, 0);
+  EXPECT_NEAR((empty(8) - empty(2)).count(), 6 * peer, 1e-12);  // 7 peers instead of one
 }
 
 TEST(CollectiveModel, OversubscribedSwitchesSlowWholeNodes) {

@@ -43,6 +43,22 @@ TEST_F(CollectiveTable, ReadsRowsAndIgnoresOtherColumns) {
   EXPECT_EQ(rows[0].where, path_ + ":2");
 }
 
+TEST_F(CollectiveTable, KnowsHowRowsWereTimed) {
+  const std::string row = "all_reduce,8,8,1,dgx-h100,3e-5";
+  EXPECT_EQ(read("op,bytes,ranks,nodes,cluster,seconds\n" + row + "\n").at(0).timing,
+            CallTiming::Graph);
+  const auto sources = read("op,bytes,ranks,nodes,cluster,seconds,source\n" + row +
+                            ",vidur h100_dgx\n" + row + ",cloud_log\n" + row + ",\n");
+  EXPECT_EQ(sources.at(0).timing, CallTiming::Kernel);
+  EXPECT_EQ(sources.at(1).timing, CallTiming::Launched);
+  EXPECT_EQ(sources.at(2).timing, CallTiming::Graph);
+  // What a row states goes before its source's habit.
+  const auto stated = read("op,bytes,ranks,nodes,cluster,seconds,source,timed\n" + row +
+                           ",cloud_log,graph\n" + row + ",cloud_log,\n");
+  EXPECT_EQ(stated.at(0).timing, CallTiming::Graph);
+  EXPECT_EQ(stated.at(1).timing, CallTiming::Launched);
+}
+
 TEST_F(CollectiveTable, RefusesWhatIsNoMeasurement) {
   using testing::HasSubstr;
   const std::string header = "op,bytes,ranks,nodes,cluster,seconds\n";
@@ -53,6 +69,8 @@ TEST_F(CollectiveTable, RefusesWhatIsNoMeasurement) {
   EXPECT_THAT(refusal(header + "all_reduce,-1,2,1,c,1\n"), HasSubstr("at least 0"));
   EXPECT_THAT(refusal(header + "all_reduce,1,2,3,c,1\n"), HasSubstr("column 'nodes'"));
   EXPECT_THAT(refusal(header + "all_reduce,x,2,1,c,1\n"), HasSubstr("a whole number"));
+  EXPECT_THAT(refusal("op,bytes,ranks,nodes,cluster,seconds,timed\nall_reduce,1,2,1,c,1,python\n"),
+              HasSubstr("column 'timed': expected graph, launched, kernel or program"));
 }
 
 }  // namespace

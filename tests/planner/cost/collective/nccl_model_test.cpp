@@ -111,6 +111,22 @@ TEST(NcclModel, PcieHostsHaveNoLl128) {
   }
 }
 
+TEST(NcclModel, SocketsBetweenNodesHaveNoLl128) {
+  Cluster a100 = load_cluster("dgx-a100-80gb", kFiles);
+  const auto has_ll128 = [&](int nodes) {
+    const NcclModel model(lone_group(8 * nodes, nodes, a100), a100,
+                          load_nccl_constants("2.28", kFiles));
+    for (const NcclCandidate& one : model.candidates(Collective::AllReduce)) {
+      if (one.protocol == Protocol::Ll128) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(has_ll128(2));
+  a100.inter_kind = profiles::InterNodeKind::Ethernet;
+  EXPECT_FALSE(has_ll128(2));
+  EXPECT_TRUE(has_ll128(1));  // its NVLinks are what they were
+}
+
 TEST(NcclModel, OneRankAndExchangesHaveNoCandidates) {
   const Cluster h100 = load_cluster("dgx-h100", kFiles);
   const auto constants = load_nccl_constants("2.28", kFiles);
