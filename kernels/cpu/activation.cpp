@@ -1,7 +1,7 @@
 #include "kernels/activation.h"
 
-#include "kernels/cpu/columns.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
 
@@ -106,12 +106,14 @@ struct GatedBackward {
       const T* gradient = dy.row(r);
       T* gate_out = dgate.row(r);
       T* up_out = dup.row(r);
-      for_each_column<T>(
-          0, gate.cols, [&](auto at) __attribute__((always_inline)) {
+      for_each_column_ahead<T>(
+          gate.cols,
+          [&](auto at) __attribute__((always_inline)) {
             const auto x = at.load(g), d = at.load(gradient), factor = at.load(u);
             at.store(gate_out, d * factor * slopes<kKind>(x));
             at.store(up_out, d * values<kKind>(x));
-          });
+          },
+          g, u, gradient);
     }
   }
 };

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "kernels/cpu/columns.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
 
@@ -81,10 +81,11 @@ struct GradientRows {
       const bool held = target >= 0 && target < logits.cols;
       // Before the loop, which may overwrite the logits.
       const float at_target = held ? factor * decay(load(in[target]) - max) - scale : 0.0F;
-      for_each_column<T>(
-          0, logits.cols, [&](auto at) __attribute__((always_inline)) {
-            at.store(out, factor * decays(at.load(in) - max));
-          });
+      for_each_column_ahead<T>(
+          logits.cols,
+          [&](auto at)
+              __attribute__((always_inline)) { at.store(out, factor * decays(at.load(in) - max)); },
+          in);
       if (held) out[target] = rounded<T>(at_target);
     }
   }

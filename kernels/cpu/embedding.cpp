@@ -1,7 +1,6 @@
 #include "kernels/embedding.h"
 
-#include "kernels/cpu/column_sum.h"
-#include "kernels/cpu/columns.h"
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
 

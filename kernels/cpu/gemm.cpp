@@ -47,7 +47,8 @@ void run_f32(const Gemm& op, Queue& queue) {
 void run(const Gemm& op, Queue& queue) {
   check_shapes(op);
   if (op.c.elements() == 0) return;
-  if (has_few_rows(op)) return run_few_rows(op, queue);
+  if (queue.state().instruction_set == InstructionSet::Avx512 && has_few_rows(op))
+    return run_few_rows(op, queue);
   if (op.a.type == ElementType::F32) return run_f32(op, queue);
   if (op.a.elements() > 0 && bf16_gemm(op, queue)) return;
   // Without bf16 in the library: through fp32 copies.

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "kernels/cpu/column_sum.h"
-#include "kernels/cpu/columns.h"
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/queue.h"
 #include "kernels/shape_check.h"
 
