@@ -5,7 +5,7 @@
 #include "planner/explain/explain_json.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/parameters.h"
-#include "planner/question_json.h"
+#include "planner/problem_json.h"
 #include "planner/simulate/summary.h"
 #include "profiles/cluster_json.h"
 #include "profiles/input_error.h"

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "planner/layout/layout_text.h"
-#include "planner/question_json.h"
+#include "planner/problem_json.h"
 
 namespace meshplan::planner {
 namespace {

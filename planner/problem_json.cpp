@@ -1,4 +1,4 @@
-#include "planner/question_json.h"
+#include "planner/problem_json.h"
 
 #include <nlohmann/json.hpp>
 
