@@ -37,6 +37,9 @@ struct CostContext {
   HostLink host = {};  ///< for layouts that offload
 };
 
+/// Tokens of a micro-batch that one rank sees of its stage: its part of a context.
+std::int64_t rank_tokens(const Workload& workload, const Layout& layout);
+
 /// Device time of the block's operators: matrix products by shape, attention by kernel, the rest by
 /// the bytes it must move.
 struct BlockCompute {
