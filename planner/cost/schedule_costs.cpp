@@ -172,7 +172,7 @@ void add_sharded_layers(const Layout& layout, const RankParameters& parameters,
 std::vector<Seconds> waiting_replicas(const CostContext& context, const Layout& layout,
                                       const std::vector<ChunkCost>& chunks) {
   std::vector<Seconds> out(static_cast<std::size_t>(layout.pp), Seconds{0});
-  if (layout.tp > 1 || context.profile.waiting.step == 0) return out;
+  if (layout.tp > 1 || layout.replicas() == 1 || context.profile.waiting.step == 0) return out;
   const double share = context.profile.waiting.step * microbatches(layout, context.workload);
   for (std::size_t c = 0; c < chunks.size(); ++c) {
     const ChunkCost& chunk = chunks[c];
@@ -273,7 +273,7 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
              ? offloaded_update(context, updated[at], whole)
              : memory_bound_time(rounded(updated[at] * bytes + whole), context.profile).time) +
         framework.step_overhead;
-    out.stages[at].sync = exchange + norm + (replicated ? waiting[at] : Seconds{0});
+    out.stages[at].sync = exchange + norm + waiting[at];
   }
 
   // Transfers between stages and gradient buckets leave through the same NICs.

@@ -7,9 +7,8 @@
 namespace meshplan::runtime::in_process {
 namespace {
 
-/// Spins of a meeting before it sleeps, when every rank has a core: about a millisecond. A thread
-/// of a virtual machine needs 50 us and more to wake up, which each layer of a small model would
-/// pay twice.
+/// Spins of a meeting before it sleeps, when every rank has a core: about a millisecond. After 20
+/// us the sleeping and waking of a decoding step's meetings took 0.3 to 0.8 ms, so 0.1 ms.
 constexpr int kSpins = 100000;
 
 /// Gives a lock up for a scope.

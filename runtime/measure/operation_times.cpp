@@ -34,7 +34,7 @@ Seconds gemm_time(std::int64_t m, std::int64_t n, std::int64_t k, ColdMemory& me
                          .c = warm(activation, m, n),
                          .transpose_b = true};
   });
-  // Of few inputs and many tokens, or the other way round: its operands are [k, m] and [k, n].
+  // [m, n] of a weight, over k tokens.
   std::vector<float> upstream = ordinary_numbers(k * n);
   const Seconds weight_gradient = timed([&] {
     return kernels::Gemm{.a = cold(k, m),

@@ -18,9 +18,10 @@ inline std::vector<cpu::InstructionSet> instruction_sets() {
   return sets;
 }
 
-/// `build(arena)` lays out an operation's arguments; both back ends run it on equal memory.
-template <class Build>
-void expect_like_reference(const std::string& what, Build build) {
+/// `build(arena)` lays out an operation's arguments; the reference and `run_cpu(op, queue)` run it
+/// on equal memory.
+template <class Build, class Run>
+void expect_like_reference(const std::string& what, Build build, Run run_cpu) {
   Arena expected(17);
   const auto oracle_op = build(expected);
   reference::Queue oracle;
@@ -29,10 +30,15 @@ void expect_like_reference(const std::string& what, Build build) {
     Arena found(17);
     const auto op = build(found);
     cpu::Queue queue(set);
-    cpu::run(op, queue);
+    run_cpu(op, queue);
     EXPECT_EQ(found.difference(expected), "")
         << what << ", " << name(Operation(op)) << ", " << cpu::name(set);
   }
+}
+template <class Build>
+void expect_like_reference(const std::string& what, Build build) {
+  expect_like_reference(what, build,
+                        [](const auto& op, cpu::Queue& queue) { cpu::run(op, queue); });
 }
 
 }  // namespace meshplan::kernels::testing

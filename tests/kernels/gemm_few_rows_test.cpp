@@ -1,6 +1,7 @@
 // Products of a few rows with a large transposed table, which go without the GEMM library.
 #include "kernels/cpu/gemm_few_rows.h"
 
+#include <string>
 #include <vector>
 
 #include "tests/kernels/compare.h"
@@ -30,18 +31,9 @@ TEST(FewRowsGemm, AgreesWithTheReference) {
           if (biased) op.bias = arena.random(1, shape.n, ElementType::Bf16);
           return op;
         };
-        Arena expected(17);
-        const Gemm oracle_op = build(expected);
-        reference::Queue oracle;
-        reference::run(oracle_op, oracle);
-        for (const cpu::InstructionSet set : instruction_sets()) {
-          Arena found(17);
-          const Gemm op = build(found);
-          cpu::Queue queue(set);
-          cpu::run_few_rows(op, queue);
-          EXPECT_EQ(found.difference(expected), "")
-              << shape.m << "x" << shape.n << "x" << shape.k << ", " << cpu::name(set);
-        }
+        expect_like_reference(
+            std::to_string(shape.m) + "x" + std::to_string(shape.n) + "x" + std::to_string(shape.k),
+            build, cpu::run_few_rows);
       }
     }
   }

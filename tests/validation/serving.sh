@@ -8,7 +8,11 @@
 # FOLDER = where to leave plans and answers (a temporary one).
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-profile="${1:?expected the folder of a profile}"
+if (($# == 0)); then
+  echo "serving.sh: expected the folder of a profile, found nothing" >&2
+  exit 2
+fi
+profile="$1"
 meshplan="${2:-$here/../../build/release/meshplan}"
 folder="${3:-$(mktemp -d)}"
 mkdir -p "$folder"

@@ -61,7 +61,7 @@ CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster
     : ranks_(shape.ranks) {
   if (ranks_ < 2) return;
   if (cluster.intra_kind == IntraNodeKind::SharedMemory && shape.nodes == 1) {
-    price_shared_memory(cluster.device.pcie_bandwidth);
+    price_shared_memory(cluster.intra_bandwidth);
     spread_ = fabric_overhead_of(profile, shape, cluster).spread;
     provenance_ = Provenance::Interpolated;
     return;

@@ -58,7 +58,7 @@ TEST(CollectiveModel, AnyTwoRanksHaveATime) {
 TEST(CollectiveModel, ThreadsReadEachOthersMemory) {
   Cluster cluster = load_cluster("localhost", kFiles);
   cluster.devices_per_node = cluster.devices_used_per_node = 4;
-  cluster.device.pcie_bandwidth = {8e9};
+  cluster.intra_bandwidth = {8e9};
   const Bytes size{std::int64_t{8} << 30};
   const auto time = [&](Collective operation, int ranks) {
     return CollectiveModel(lone_group(ranks, 1, cluster), cluster).time(operation, size).count();
