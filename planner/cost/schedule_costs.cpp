@@ -56,7 +56,8 @@ class ReplicaPricer {
   /// Reduction of the gradients of `n` parameters, in `pieces` equal calls: one of them.
   [[nodiscard]] Seconds reduce(const ParameterCount& n, int pieces) const {
     const double bytes = framework_.reduction_bytes / pieces;
-    return over(layout_.zero == 0 ? Collective::AllReduce : Collective::ReduceScatter, n, bytes);
+    const bool whole = layout_.zero == 0 || (layout_.zero == 1 && framework_.reduces_whole);
+    return over(whole ? Collective::AllReduce : Collective::ReduceScatter, n, bytes);
   }
   [[nodiscard]] Seconds gather(const ParameterCount& n, int pieces) const {
     return over(Collective::AllGather, n, framework_.gathered_bytes / pieces);
@@ -303,13 +304,19 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
     out.hops_forward[at] = hop(c + 1, reversed ? hops.backward : hops.forward);
     out.hops_backward[at] = hop(c - 1, reversed ? hops.forward : hops.backward);
     if (!framework.overlap_p2p) {
+      const auto& ahead = reversed ? hops.backward : hops.forward;
+      const auto& back = reversed ? hops.forward : hops.backward;
       const auto blocking = [&](int to_chunk, const std::vector<HopCost>& by_stage) {
-        const bool sends =
+        const bool crosses =
             to_chunk >= 0 && to_chunk < chunk_count && owner_of_chunk(layout, to_chunk) != stage;
-        return sends ? by_stage[static_cast<std::size_t>(stage)].transfer : Seconds{0};
+        return crosses ? by_stage[static_cast<std::size_t>(stage)].transfer : Seconds{0};
       };
-      out.chunks[at].forward.pp += blocking(c + 1, reversed ? hops.backward : hops.forward);
-      out.chunks[at].input_grad.pp += blocking(c - 1, reversed ? hops.forward : hops.backward);
+      // What goes to a neighbour, and, unless it is posted with the former, what comes from it.
+      const Seconds after = blocking(c + 1, ahead);
+      const Seconds before = blocking(c - 1, back);
+      const double times = framework.single_p2p ? 2 : 1;
+      out.chunks[at].forward.pp += times * after;
+      out.chunks[at].input_grad.pp += times * before;
     }
     if (groups.stalled_transfers) {
       // Each pass receives from one neighbour and sends to the other; both ends wait.

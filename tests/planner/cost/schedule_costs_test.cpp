@@ -58,6 +58,30 @@ TEST(ScheduleCosts, ZeroOneReducesHalfAndGathersTheRest) {
   EXPECT_LT(sharded.stages[0].optimizer, plain.stages[0].optimizer);
 }
 
+TEST(ScheduleCosts, SomeSoftwareAddsUpWholeGradientsThoughItShardsTheUpdate) {
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 32);
+  const ScheduleCosts plain = costs_of(problem, "tp1,pp2,dp8,mbs1");
+  problem.framework.reduces_whole = true;
+  const ScheduleCosts whole = costs_of(problem, "tp1,pp2,dp8,mbs1,zero1");
+  EXPECT_EQ(whole.chunks[0].gradient_reduce, plain.chunks[0].gradient_reduce);
+  EXPECT_LT(whole.stages[0].optimizer, plain.stages[0].optimizer);
+}
+
+TEST(ScheduleCosts, TransfersThatAreNotPostedTogetherHoldBothEnds) {
+  // 1F1B on three stages that wait for transfers: the middle one sends and receives an activation
+  // and a gradient. Posted together, two transfers of T a micro-batch; one by one, four.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:3", 4096, 32);
+  problem.framework.overlap_p2p = false;
+  const auto middle = [&] {
+    const ChunkCost chunk = costs_of(problem, "tp8,pp3,dp1,mbs1").chunks[1];
+    return chunk.forward.pp + chunk.input_grad.pp;
+  };
+  const Seconds together = middle();
+  EXPECT_GT(together, Seconds{0});
+  problem.framework.single_p2p = true;
+  EXPECT_DOUBLE_EQ(middle() / together, 2);
+}
+
 TEST(ScheduleCosts, OneReplicaReducesNothing) {
   const Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
   for (const ChunkCost& chunk : costs_of(problem, "tp2,pp4,dp1,mbs1").chunks) {
