@@ -161,6 +161,8 @@ void read_into(Framework& out, const JsonNode& file) {
                                "flash2",
                                "attention_slowdown",
                                "context_step_bytes",
+                               "context_repeats_kv",
+                               "context_gradient_bytes",
                                "dropout",
                                "pipelined_tp_step_seconds",
                                "network_call_seconds",
@@ -194,6 +196,8 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*node, "flash2", out.flash2);
     real(*node, "attention_slowdown", out.attention_slowdown);
     real(*node, "context_step_bytes", out.context_step_bytes);
+    flag(*node, "context_repeats_kv", out.context_repeats_kv);
+    real(*node, "context_gradient_bytes", out.context_gradient_bytes);
     flag(*node, "dropout", out.dropout);
     time(*node, "pipelined_tp_step_seconds", out.pipelined_tp_step);
     time(*node, "network_call_seconds", out.network_call);

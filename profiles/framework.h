@@ -101,6 +101,13 @@ struct Framework {
   /// Context parallelism that goes through keys and values block by block: what each of its steps
   /// moves in either pass to merge its block, bytes per feature of the output. 0: fused.
   double context_step_bytes = 0;
+  /// Keys and values are repeated to the heads of the queries before ranks of a context exchange
+  /// them.
+  bool context_repeats_kv = false;
+  /// Under cp_kind=allgather: keys and values are gathered beside the first block of attention, and
+  /// gradients of so many bytes an element go round with the blocks. 0: all is gathered before, and
+  /// reduced after.
+  double context_gradient_bytes = 0;
   bool dropout = true;  ///< false: trains without, whatever the model's config says
   /// A dense embedding gradient in each micro-batch, bytes per parameter: zeroed (2), then read (2)
   /// and added to the accumulation buffer (4 read, 4 written). 0: rows are added where they belong.
