@@ -7,6 +7,7 @@
 
 #include "cli/local_cluster.h"
 #include "planner/model/config.h"
+#include "planner/software.h"
 #include "profiles/cluster_load.h"
 #include "profiles/data_type.h"
 #include "profiles/input_error.h"
@@ -113,8 +114,7 @@ planner::Problem problem_from(const ProblemOptions& options, const profiles::Dat
   if (!optimizer)
     throw InputError("--optimizer", "adam, sgd or lion", "'" + options.optimizer + "'");
   problem.workload.optimizer = *optimizer;
-  problem.framework =
-      profiles::load_framework(options.framework, files, problem.cluster.device.compute_capability);
+  problem.framework = planner::software_of(options.framework, problem, files);
   if (!problem.framework.known) (void)files.at("frameworks", options.framework, "framework");
   // No fused attention kernel runs on Volta.
   if (problem.cluster.device.compute_capability == 70) problem.flash_attention = false;

@@ -75,7 +75,8 @@ DeferredReduction read_deferral(const JsonNode& node) {
 void read_into(Framework& out, const JsonNode& file) {
   file.require_schema("framework");
   file.refuse_unknown_keys({"schema", "name", "source", "states", "loss", "allocator", "time",
-                            "spread", "activations", "stalls", "successor", "based_on"});
+                            "spread", "activations", "stalls", "successor", "of_data_type",
+                            "based_on"});
   if (const auto node = file.find_value("spread")) out.spread = node->positive_number();
   const auto real = [](const JsonNode& group, std::string_view key, double& value) {
     if (const auto node = group.find_value(key)) {
@@ -100,7 +101,8 @@ void read_into(Framework& out, const JsonNode& file) {
                                  "reduced_gradient_bytes", "reduction_bytes", "prefetched_units",
                                  "accumulation_bytes", "step_bytes", "whole_step_bytes",
                                  "pads_vocabulary", "deferred_reduction", "deferred_gradient_bytes",
-                                 "gather_copy_bytes", "reduce_copy_bytes"});
+                                 "gather_copy_bytes", "reduce_copy_bytes", "reduces_whole"});
+    flag(*states, "reduces_whole", out.reduces_whole);
     real(*states, "weight_bytes", out.weight_bytes);
     real(*states, "gradient_bytes", out.gradient_bytes);
     real(*states, "backward_gradient_bytes", out.backward_gradient_bytes);
@@ -159,6 +161,8 @@ void read_into(Framework& out, const JsonNode& file) {
                                "flash2",
                                "attention_slowdown",
                                "context_step_bytes",
+                               "context_repeats_kv",
+                               "context_gradient_bytes",
                                "dropout",
                                "pipelined_tp_step_seconds",
                                "network_call_seconds",
@@ -184,6 +188,7 @@ void read_into(Framework& out, const JsonNode& file) {
                                "overlap_param",
                                "overlap_tp",
                                "overlap_p2p",
+                               "single_p2p",
                                "sequence_parallel_async",
                                "tp_overlap_fraction",
                                "gather_efficiency"});
@@ -191,6 +196,8 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*node, "flash2", out.flash2);
     real(*node, "attention_slowdown", out.attention_slowdown);
     real(*node, "context_step_bytes", out.context_step_bytes);
+    flag(*node, "context_repeats_kv", out.context_repeats_kv);
+    real(*node, "context_gradient_bytes", out.context_gradient_bytes);
     flag(*node, "dropout", out.dropout);
     time(*node, "pipelined_tp_step_seconds", out.pipelined_tp_step);
     time(*node, "network_call_seconds", out.network_call);
@@ -218,6 +225,7 @@ void read_into(Framework& out, const JsonNode& file) {
     flag(*node, "overlap_param", out.overlap_param);
     flag(*node, "overlap_tp", out.overlap_tp);
     flag(*node, "overlap_p2p", out.overlap_p2p);
+    flag(*node, "single_p2p", out.single_p2p);
     flag(*node, "sequence_parallel_async", out.sequence_parallel_async);
     real(*node, "tp_overlap_fraction", out.tp_overlap_fraction);
     real(*node, "gather_efficiency", out.gather_efficiency);
@@ -230,6 +238,19 @@ void read_into(Framework& out, const JsonNode& file) {
       out.stalled_all_reduce = {node->at("all_reduce_bytes_per_second").positive_number()};
     }
   }
+}
+
+/// The file that stands for this software in `type`, where another than `file` does.
+std::optional<std::string> other_for_data_type(const JsonNode& file, std::optional<DataType> type) {
+  const auto others = file.find("of_data_type");
+  if (!others) return std::nullopt;
+  std::optional<std::string> out;
+  for (const auto& [key, value] : others->members()) {
+    const auto of = data_type_from(key);
+    if (!of) value.refuse("a data type as its key");
+    if (of == type) out = value.string();
+  }
+  return out;
 }
 
 }  // namespace
@@ -248,7 +269,8 @@ std::string framework_id_of(const std::string& name_or_alias) {
   return id;
 }
 
-Framework load_framework(const std::string& name, const DataFiles& files, int compute_capability) {
+Framework load_framework(const std::string& name, const DataFiles& files,
+                         const SoftwareSetting& setting) {
   Framework out;
   read_into(out, files.at("frameworks", "generic", "framework"));
   if (name.empty()) {
@@ -262,9 +284,12 @@ Framework load_framework(const std::string& name, const DataFiles& files, int co
   if (!file) return out;
   if (const auto next = file->find("successor")) {
     next->refuse_unknown_keys({"compute_capability", "name"});
-    if (compute_capability >= next->at("compute_capability").count()) {
+    if (setting.compute_capability >= next->at("compute_capability").count()) {
       return load_framework(next->at("name").string(), files);
     }
+  }
+  if (const auto other = other_for_data_type(*file, setting.data_type)) {
+    return load_framework(*other, files);
   }
   if (const auto base = file->find_value("based_on")) {
     read_into(out, files.at("frameworks", base->string(), "framework"));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "profiles/data_files.h"
+#include "profiles/data_type.h"
 #include "profiles/units.h"
 
 namespace meshplan::profiles {
@@ -37,7 +38,9 @@ struct Framework {
   double gathered_bytes = 2;  ///< a parameter gathered for use under ZeRO-3, or ZeRO-2 of FSDP
   double reduced_gradient_bytes = 2;  ///< an unsharded gradient on its way to its shard (ZeRO-2, 3)
   double reduction_bytes = 4;         ///< what one gradient moves in the reduction
-  double prefetched_units = 1;        ///< layers gathered ahead under ZeRO-3
+  /// ZeRO-1 adds up whole gradients (an all-reduce), though each rank updates a shard of them.
+  bool reduces_whole = false;
+  double prefetched_units = 1;  ///< layers gathered ahead under ZeRO-3
   DeferredReduction deferred_reduction = DeferredReduction::Never;
   double deferred_gradient_bytes = 4;  ///< a whole gradient that waits for the last micro-batch
 
@@ -98,6 +101,13 @@ struct Framework {
   /// Context parallelism that goes through keys and values block by block: what each of its steps
   /// moves in either pass to merge its block, bytes per feature of the output. 0: fused.
   double context_step_bytes = 0;
+  /// Keys and values are repeated to the heads of the queries before ranks of a context exchange
+  /// them.
+  bool context_repeats_kv = false;
+  /// Under cp_kind=allgather: keys and values are gathered beside the first block of attention, and
+  /// gradients of so many bytes an element go round with the blocks. 0: all is gathered before, and
+  /// reduced after.
+  double context_gradient_bytes = 0;
   bool dropout = true;  ///< false: trains without, whatever the model's config says
   /// A dense embedding gradient in each micro-batch, bytes per parameter: zeroed (2), then read (2)
   /// and added to the accumulation buffer (4 read, 4 written). 0: rows are added where they belong.
@@ -130,6 +140,8 @@ struct Framework {
   bool overlap_param = false;
   bool overlap_tp = false;  ///< the same, of tensor-parallel collectives under sequence parallelism
   bool overlap_p2p = true;  ///< false: the device waits for pipeline transfers
+  /// Where it waits: sends and receives follow each other, none is posted with another.
+  bool single_p2p = false;
   bool sequence_parallel_async = false;  ///< backward all-gather hidden behind the weight gradient
   double tp_overlap_fraction = 0;        ///< share of tp communication hidden under overlap=...+tp
   double gather_efficiency =
@@ -152,12 +164,18 @@ std::span<const FrameworkAlias> framework_aliases();
 /// do not matter; what is no alias is returned in lower case.
 std::string framework_id_of(const std::string& name_or_alias);
 
+/// What tells the versions of one software apart.
+struct SoftwareSetting {
+  int compute_capability = 0;                        ///< of the device; 0: unknown
+  std::optional<DataType> data_type = std::nullopt;  ///< of matrix products
+};
+
 /// Reads profiles/data/frameworks/<id>.json, by id or alias, on top of the file that it is
 /// "based_on" ("generic" when it does not say). An unknown name gives "generic" with known = false.
-/// Software that was rewritten for newer devices names its successor: of those two files, the one
-/// for `compute_capability` (0: unknown).
+/// Software that was rewritten for newer devices names its successor, software that works otherwise
+/// in one data type the file for it ("of_data_type"): of these, the one for `setting`.
 Framework load_framework(const std::string& name, const DataFiles& files,
-                         int compute_capability = 0);
+                         const SoftwareSetting& setting = {});
 
 /// `framework` with the operators of its models fused by torch.compile, or run one by one: the
 /// habits of profiles/data/frameworks/pytorch-compiled.json or pytorch-eager.json on top.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "planner/model/config.h"
+#include "planner/software.h"
 #include "profiles/cluster_load.h"
 #include "profiles/data_type.h"
 
@@ -29,8 +30,7 @@ class Reader {
     problem.profile = profiles::load_profile(problem.cluster, files_);
     problem.workload = workload(node.at("workload"));
     const auto framework = node.find_value("framework");
-    problem.framework = profiles::load_framework(framework ? framework->string() : "", files_,
-                                                 problem.cluster.device.compute_capability);
+    problem.framework = software_of(framework ? framework->string() : "", problem, files_);
     if (framework && !problem.framework.known) framework->refuse("a known framework");
     if (const auto fix = node.find_value("fix")) {
       out.fixed = read_layout_text(fix->string(), fix->where());

@@ -48,14 +48,36 @@ void add_tensor_parallel(const Operator& op, const Layout& layout, std::int64_t 
   }
 }
 
+/// Keys and values of `local` bytes a rank, gathered beside the first of the blocks that attention
+/// goes through, of which each takes a cp-th of it; backward is about twice the work, gathers them
+/// again, and sends their gradients of `gradient` bytes on after each block, beside the next one.
+void add_gathered_blocks(const Layout& layout, Bytes local, Bytes gradient,
+                         const CollectiveModel& group, Seconds core_attention,
+                         BlockCommunication& out) {
+  const Seconds gather = group.time(Collective::AllGather, std::int64_t{layout.cp} * local);
+  const Seconds onward = group.time(Collective::SendReceive, gradient);
+  const Seconds block = core_attention / layout.cp;
+  out.cp_forward = exposed(gather, block);
+  out.cp_backward =
+      exposed(gather, 2 * block) + (layout.cp - 1) * exposed(onward, 2 * block) + onward;
+}
+
 void add_context_parallel(const CostContext& context, const Layout& layout, std::int64_t tokens,
                           int element, const CollectiveModel& group, Seconds core_attention,
                           BlockCommunication& out) {
   if (layout.cp == 1 || core_attention == Seconds{0}) return;
   const Transformer& model = context.model;
-  const std::int64_t kv_heads = std::max(1, model.kv_heads / layout.tp);
-  const Bytes local{tokens * 2 * kv_heads * model.head_dim * element};
-  if (layout.cp_kind == ContextKind::AllGather) {
+  const profiles::Framework& framework = context.framework;
+  const std::int64_t query_heads = model.heads / layout.tp;
+  const std::int64_t kv_heads =
+      framework.context_repeats_kv ? query_heads : std::max(1, model.kv_heads / layout.tp);
+  const std::int64_t features = tokens * 2 * kv_heads * model.head_dim;
+  const Bytes local{features * element};
+  if (layout.cp_kind == ContextKind::AllGather && framework.context_gradient_bytes > 0) {
+    const double gradient = static_cast<double>(features) * framework.context_gradient_bytes;
+    add_gathered_blocks(layout, local, Bytes{static_cast<std::int64_t>(gradient)}, group,
+                        core_attention, out);
+  } else if (layout.cp_kind == ContextKind::AllGather) {
     const Bytes full = std::int64_t{layout.cp} * local;
     out.cp_forward = group.time(Collective::AllGather, full);
     out.cp_backward = out.cp_forward + group.time(Collective::ReduceScatter, full);
@@ -69,7 +91,6 @@ void add_context_parallel(const CostContext& context, const Layout& layout, std:
     out.cp_backward = 2 * out.cp_forward;
   } else {
     // Queries, keys and values to their heads, the output back to the sequence.
-    const std::int64_t query_heads = model.heads / layout.tp;
     const Bytes sent{tokens * (2 * kv_heads + 2 * query_heads) * model.head_dim * element};
     out.cp_forward = group.time(Collective::AllToAll, sent);
     out.cp_backward = out.cp_forward;

@@ -56,7 +56,8 @@ class ReplicaPricer {
   /// Reduction of the gradients of `n` parameters, in `pieces` equal calls: one of them.
   [[nodiscard]] Seconds reduce(const ParameterCount& n, int pieces) const {
     const double bytes = framework_.reduction_bytes / pieces;
-    return over(layout_.zero == 0 ? Collective::AllReduce : Collective::ReduceScatter, n, bytes);
+    const bool whole = layout_.zero == 0 || (layout_.zero == 1 && framework_.reduces_whole);
+    return over(whole ? Collective::AllReduce : Collective::ReduceScatter, n, bytes);
   }
   [[nodiscard]] Seconds gather(const ParameterCount& n, int pieces) const {
     return over(Collective::AllGather, n, framework_.gathered_bytes / pieces);
@@ -111,6 +112,26 @@ Seconds offloaded_update(const CostContext& context, double parameters, double w
   return memory_bound_time(on_device, context.profile).time + std::max(update, copy);
 }
 
+/// Moving `bytes` a parameter of `unit` through device memory.
+Seconds copy_time(const CostContext& context, const ParameterCount& unit, double bytes) {
+  if (bytes == 0) return Seconds{0};
+  return memory_bound_time(rounded(static_cast<double>(unit.sum()) * bytes), context.profile).time;
+}
+
+/// Whether sharded gradients are reduced by themselves after all compute: PyTorch's pipelines run
+/// every backward without, and reduce module by module when the last is done.
+bool reduces_after_pipeline(const profiles::Framework& framework, const Layout& layout) {
+  return layout.pp > 1 && defers_reduction(framework, layout);
+}
+
+/// Of sharded gradients, beside one backward. Those that wait for the last micro-batch cost each of
+/// them its share of one reduction.
+double reductions_per_microbatch(const profiles::Framework& framework, const Layout& layout,
+                                 int batches) {
+  if (reduces_after_pipeline(framework, layout)) return 0;
+  return defers_reduction(framework, layout) ? 1.0 / batches : 1.0;
+}
+
 /// ZeRO-2 keeps no whole gradient, so each layer's is reduced in every micro-batch, behind the
 /// backward of the layer before it; in the last one where the framework defers it. ZeRO-3 also
 /// gathers every layer for forward and again for backward, one layer ahead.
@@ -121,12 +142,9 @@ void add_sharded_layers(const Layout& layout, const RankParameters& parameters,
   const bool gathers = layout.zero >= 3;
   const Transformer& model = context.model;
   const double efficiency = gathers ? context.framework.gather_efficiency : 1.0;
-  // Gradients that wait for the last micro-batch cost each of them its share of one reduction.
-  const double reductions = defers_reduction(context.framework, layout) ? 1.0 / batches : 1.0;
+  const double reductions = reductions_per_microbatch(context.framework, layout, batches);
   const auto copies = [&](const ParameterCount& unit, double bytes) {
-    if (bytes == 0) return Seconds{0};
-    return memory_bound_time(rounded(static_cast<double>(unit.sum()) * bytes), context.profile)
-        .time;
+    return copy_time(context, unit, bytes);
   };
   const auto show = [&](const ParameterCount& unit, const BlockCost& block, Work& forward,
                         Work& backward) {
@@ -222,7 +240,8 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
   out.chunks = chunk_costs(context.model, split, blocks);
   out.stages.resize(static_cast<std::size_t>(layout.pp));
   const bool beside = framework.collectives_beside_compute;
-  out.overlap_gradient_reduce = beside && layout.overlap != Overlap::None;
+  const bool at_end = reduces_after_pipeline(framework, layout);
+  out.overlap_gradient_reduce = beside && layout.overlap != Overlap::None && !at_end;
   out.overlap_parameter_gather =
       beside && (layout.overlap == Overlap::GradParam || layout.overlap == Overlap::GradParamTp);
 
@@ -244,6 +263,12 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
       const int pieces = out.overlap_gradient_reduce ? buckets(count) : 1;
       out.chunks[at].gradient_reduce.assign(static_cast<std::size_t>(pieces),
                                             pricer.reduce(mine, pieces));
+    }
+    if (at_end) {
+      const int pieces = std::max(split[at], 1);
+      const Seconds copied = copy_time(context, mine, framework.reduce_copy_bytes);
+      out.chunks[at].gradient_reduce.assign(static_cast<std::size_t>(pieces),
+                                            pricer.reduce(mine, pieces) + copied / pieces);
     }
     if (layout.zero == 1 || layout.zero == 2) {
       const int pieces = out.overlap_parameter_gather ? buckets(count) : 1;
@@ -303,13 +328,19 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
     out.hops_forward[at] = hop(c + 1, reversed ? hops.backward : hops.forward);
     out.hops_backward[at] = hop(c - 1, reversed ? hops.forward : hops.backward);
     if (!framework.overlap_p2p) {
+      const auto& ahead = reversed ? hops.backward : hops.forward;
+      const auto& back = reversed ? hops.forward : hops.backward;
       const auto blocking = [&](int to_chunk, const std::vector<HopCost>& by_stage) {
-        const bool sends =
+        const bool crosses =
             to_chunk >= 0 && to_chunk < chunk_count && owner_of_chunk(layout, to_chunk) != stage;
-        return sends ? by_stage[static_cast<std::size_t>(stage)].transfer : Seconds{0};
+        return crosses ? by_stage[static_cast<std::size_t>(stage)].transfer : Seconds{0};
       };
-      out.chunks[at].forward.pp += blocking(c + 1, reversed ? hops.backward : hops.forward);
-      out.chunks[at].input_grad.pp += blocking(c - 1, reversed ? hops.forward : hops.backward);
+      // What goes to a neighbour, and, unless it is posted with the former, what comes from it.
+      const Seconds after = blocking(c + 1, ahead);
+      const Seconds before = blocking(c - 1, back);
+      const double times = framework.single_p2p ? 2 : 1;
+      out.chunks[at].forward.pp += times * after;
+      out.chunks[at].input_grad.pp += times * before;
     }
     if (groups.stalled_transfers) {
       // Each pass receives from one neighbour and sends to the other; both ends wait.

@@ -44,7 +44,8 @@ struct PipelineHops {
 /// buckets of 40M parameters beside backward where the layout overlaps them, else after the last
 /// backward. ZeRO-2 keeps no whole gradient: it reduces layer by layer in every micro-batch; ZeRO-3
 /// also gathers every layer for forward and again for backward; of both only what exceeds the
-/// compute beside it shows. ZeRO-1 and 2 gather updated parameters, beside the first forward or
+/// compute beside it shows. Where a pipeline defers reductions they follow all compute, one a
+/// layer. ZeRO-1 and 2 gather updated parameters, beside the first forward or
 /// before it. Optimizer: every byte of the shard's states read and written once. Before the norm
 /// the first and the last stage add up their gradients of tied embeddings.
 ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,

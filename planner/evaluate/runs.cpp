@@ -9,6 +9,7 @@
 #include "planner/evaluate/stated_facts.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/config.h"
+#include "planner/software.h"
 #include "profiles/cluster_json.h"
 #include "profiles/device_profile.h"
 #include "profiles/input_error.h"
@@ -21,7 +22,8 @@ using profiles::InputError;
 using profiles::JsonNode;
 
 /// Words of sources that tell which software ran.
-constexpr std::string_view kZeroBubblePaper = "Zero Bubble P", kMegatronPaper2021 = "Narayanan";
+constexpr std::string_view kZeroBubblePaper = "Zero Bubble P", kMegatronPaper2021 = "Narayanan",
+                           kVTrain = "vTrain";
 constexpr const char* kZeroBubble = "zero-bubble";
 
 /// Models and profiles that many runs share are read once.
@@ -105,6 +107,12 @@ class Reader {
     problem.profile = profile(problem.cluster.device);
     const JsonNode workload = node.at("workload");
     read_workload(workload, problem, out.assumed);
+    if (out.source.starts_with(kVTrain)) {
+      // Its ground truth names no precision. The tool that it was measured for takes float16 and
+      // gradients of two bytes. Source: VIA-Research/vTrain, src/predictor.py.
+      problem.workload.data_type = profiles::DataType::Fp16;
+      out.assumed.emplace_back("fp16: the precision that vTrain models");
+    }
     std::string framework;
     std::string engine;
     std::optional<bool> overlap_grad;
@@ -132,17 +140,18 @@ class Reader {
       }
     }
     // No fused attention kernel runs on Volta.
-    const int capability = problem.cluster.device.compute_capability;
-    if (!problem.flash_attention && capability == 70) problem.flash_attention = false;
+    if (!problem.flash_attention && problem.cluster.device.compute_capability == 70) {
+      problem.flash_attention = false;
+    }
     const LayoutText text = read_layout_text(plain_layout_text(out.layout_text), "layout");
     Layout layout = text.layout;
     if (problem.workload.kind == Workload::Kind::Training) {
       complete(layout, text, workload, out.failed, problem, out.assumed);
     }
-    problem.framework = problem.workload.kind == Workload::Kind::Training
-                            ? habits(version_of(framework, out, layout), layout,
-                                     software_generation(problem), out.assumed)
-                            : profiles::load_framework(framework, files_, capability);
+    problem.framework =
+        problem.workload.kind == Workload::Kind::Training
+            ? habits(version_of(framework, out, layout), problem, layout, out.assumed)
+            : software_of(framework, problem, files_);
     if (compiled) {
       problem.framework = profiles::with_operators(problem.framework, *compiled, files_);
     }
@@ -195,27 +204,17 @@ class Reader {
     layout = runnable(layout, problem.model, problem.workload, problem.cluster.devices(), assumed);
   }
 
-  /// The compute capability that tells a framework's versions apart: the device's; and as on Hopper
-  /// where the model has RMSNorm, since Llama and its kin are of 2023 and later, as the software
-  /// that trains them is.
-  static int software_generation(const Problem& problem) {
-    constexpr int kHopper = 90;
-    const bool recent = problem.model.normalization == Normalization::RmsNorm;
-    const int capability = problem.cluster.device.compute_capability;
-    return recent ? std::max(capability, kHopper) : capability;
-  }
-
   /// The habits of `framework`. Software that nobody described is taken for its kind: what shards
   /// gradients is PyTorch's FSDP or works like it, the rest is generic.
-  profiles::Framework habits(const std::string& framework, const Layout& layout, int capability,
-                             std::vector<std::string>& assumed) const {
-    profiles::Framework out = profiles::load_framework(framework, files_, capability);
+  profiles::Framework habits(const std::string& framework, const Problem& problem,
+                             const Layout& layout, std::vector<std::string>& assumed) const {
+    profiles::Framework out = software_of(framework, problem, files_);
     if (out.known && !framework.empty()) return out;
     const std::string name = out.name;
     const char* const kind = layout.zero >= 2 ? "fsdp" : "unknown";
     assumed.push_back(std::string("habits of '") + kind + "' for " +
                       (framework.empty() ? "unnamed software" : "'" + framework + "'"));
-    out = profiles::load_framework(kind, files_, capability);
+    out = software_of(kind, problem, files_);
     out.name = name;
     out.known = false;
     return out;

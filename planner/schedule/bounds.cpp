@@ -20,13 +20,15 @@ Seconds sum(const std::vector<Seconds>& times) {
 /// Prices of one chunk, flat.
 struct Chunk {
   int stage = 0;
-  Seconds forward{0}, recompute{0}, weight{0};
-  Seconds gradient{0};  ///< until the stage before may go on: B, or the whole backward
+  Seconds forward{0}, weight{0};
+  /// Until the stage before may go on: B, or the whole backward; after the recomputation, which
+  /// waits for the same gradient.
+  Seconds gradient{0};
   Seconds from_before{0}, from_after{0};  ///< hops of its input and of its output gradient
   Seconds forward_head{0};                ///< head of its first forward
   Seconds backward_head{0};               ///< head of its first backward
   Seconds tail{0};  ///< from the end of its last B or Backward to the barrier, less sync
-  [[nodiscard]] Seconds work() const { return forward + recompute + gradient + weight; }
+  [[nodiscard]] Seconds work() const { return forward + gradient + weight; }
 };
 
 class Bound {
@@ -46,8 +48,7 @@ class Bound {
       const ChunkCost& cost = costs.chunks[static_cast<std::size_t>(c)];
       chunk.stage = chunk_owner(kind_, p_, c);
       chunk.forward = cost.forward.total();
-      chunk.recompute = cost.recompute.total();
-      chunk.gradient = cost.input_grad.total();
+      chunk.gradient = cost.recompute.total() + cost.input_grad.total();
       (split_ ? chunk.weight : chunk.gradient) += cost.weight_grad.total();
       if (c == 0 || at(c - 1).stage == chunk.stage) continue;
       chunk.from_before = hop(costs.hops_forward, c - 1);
@@ -154,12 +155,11 @@ class Bound {
       Chunk& chunk = at(c);
       const int s = chunk.stage;
       if (runs_ahead()) {
-        chunk.backward_head = chunk.forward_head +
-                              std::min(m_, rule(s).forwards_first) * chunk.forward +
-                              chunk.recompute;
+        chunk.backward_head =
+            chunk.forward_head + std::min(m_, rule(s).forwards_first) * chunk.forward;
       } else if (c >= p_) {
-        chunk.backward_head = chunk.forward_head + (s + 1) * chunk.forward + chunk.recompute +
-                              s * at(chunk_of(s, 0)).forward;
+        chunk.backward_head =
+            chunk.forward_head + (s + 1) * chunk.forward + s * at(chunk_of(s, 0)).forward;
       }
       if (c + 1 < count()) {
         const Chunk& after = at(c + 1);
@@ -175,7 +175,7 @@ class Bound {
     Seconds out = first.forward_head;
     if (runs_ahead()) {
       const int ahead = std::min(m_, rule(s).forwards_first);
-      out = std::max(out, first.backward_head - ahead * first.forward - first.recompute);
+      out = std::max(out, first.backward_head - ahead * first.forward);
     }
     if (kind_ == ScheduleKind::Interleaved) {
       Seconds before{0};
@@ -187,12 +187,11 @@ class Bound {
       out = std::max(out, second.forward_head - v_warm_up(s) * first.forward);
       if (full_v()) {
         const int ahead = 2 * p_ - s - 1;
-        out = std::max(out, second.backward_head - ahead * first.forward -
-                                (s + 1) * second.forward - second.recompute);
+        out =
+            std::max(out, second.backward_head - ahead * first.forward - (s + 1) * second.forward);
         const int more = m_ > ahead ? 1 : 0;
         out = std::max(out, first.backward_head - (ahead + more) * first.forward -
-                                p_ * second.forward - first.recompute -
-                                (p_ - s) * (second.recompute + second.gradient + second.weight));
+                                p_ * second.forward - (p_ - s) * (second.gradient + second.weight));
       }
     }
     return out;
@@ -255,7 +254,7 @@ class Bound {
     if (kind_ == ScheduleKind::Interleaved) {
       for (int l = 0; l < c / p_; ++l) {
         const Chunk& earlier = at(chunk_of(s, l));
-        out += std::min(m_, p_) * (earlier.recompute + earlier.gradient);
+        out += std::min(m_, p_) * earlier.gradient;
       }
     } else if (runs_ahead()) {
       if (split_) out += weights_after(s) * at(c).weight;
@@ -265,8 +264,7 @@ class Bound {
       if (c < p_) {
         out += (s + 1) * first.weight + s * second.weight;
       } else {
-        out += (p_ - s) * (first.recompute + first.gradient) + p_ * first.weight +
-               std::max(1, s) * second.weight;
+        out += (p_ - s) * first.gradient + p_ * first.weight + std::max(1, s) * second.weight;
       }
     }
     return out;
@@ -286,8 +284,7 @@ class Bound {
       }
       if (kind_ == ScheduleKind::Interleaved && c >= p_) {
         const Chunk& earlier = at(c - p_);
-        chunk.tail = std::max(
-            chunk.tail, std::min(m_, p_) * (earlier.recompute + earlier.gradient) + earlier.tail);
+        chunk.tail = std::max(chunk.tail, std::min(m_, p_) * earlier.gradient + earlier.tail);
       }
     }
   }
@@ -307,7 +304,7 @@ class Bound {
 
   Seconds once_through() {
     const Chunk& last = at(count() - 1);
-    Seconds out = last.forward_head + last.forward + last.recompute;
+    Seconds out = last.forward_head + last.forward;
     for (int c = 0; c < count(); ++c) out += at(c).from_after + at(c).gradient;
     return out + at(0).weight + reduction_tail(0);
   }
@@ -316,8 +313,7 @@ class Bound {
   Seconds round_trips() {
     if (!runs_ahead()) return Seconds{0};
     std::vector<Seconds> round(static_cast<std::size_t>(p_));
-    const Chunk& last = at(p_ - 1);
-    Seconds length = last.recompute;
+    Seconds length{0};
     for (int s = p_ - 1; s >= 0; --s) {
       const Chunk& chunk = at(s);
       length += chunk.forward + chunk.gradient;
@@ -338,7 +334,7 @@ class Bound {
         left -= in_flight(near);
         out += round[static_cast<std::size_t>(near)];
       }
-      out += left * (at(0).recompute + at(0).gradient);
+      out += left * at(0).gradient;
       most = std::max(most, out);
     }
     return at(0).forward_head + round[0] + most + at(0).tail;
@@ -351,12 +347,12 @@ class Bound {
       const Seconds alone = chunk.forward_head + m_ * chunk.forward;
       end = s == 0 ? alone : std::max(alone, end + chunk.from_before + chunk.forward);
     }
-    Seconds start = end + at(p_ - 1).recompute;  // of the first backward on the stage
+    Seconds start = end;  // of the first backward on the stage
     Seconds most{0};
     for (int s = p_ - 1; s >= 0; --s) {
       const Chunk& chunk = at(s);
       if (s + 1 < p_) start += at(s + 1).gradient + chunk.from_after;
-      most = std::max(most, start + m_ * chunk.gradient + (m_ - 1) * chunk.recompute + chunk.tail);
+      most = std::max(most, start + m_ * chunk.gradient + chunk.tail);
     }
     return most;
   }

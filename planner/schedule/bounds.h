@@ -8,8 +8,8 @@ namespace meshplan::planner {
 /// A time that planner/simulate never beats for the schedule of `kind` with these prices: what the
 /// search prunes with. O(chunks), no schedule is made.
 ///
-/// Assumes what build_schedule makes: interleaving groups of `stages`, a Recompute before each
-/// backward where its price is not zero, the buckets that are priced. Missing hops are free.
+/// Assumes what build_schedule makes: interleaving groups of `stages`, a Recompute at the start of
+/// each backward (B below holds its price), the buckets that are priced. Missing hops are free.
 /// `global_sync` = ranks wait for each other at the optimizer; without it a period is no shorter
 /// than the work of any one rank.
 ///

@@ -54,9 +54,7 @@ inline Needs needs(const Schedule& schedule, int stage, const Instruction& i) {
         }
       }
       break;
-    case Action::Recompute:
-      out.add({stage, Action::Forward, i.chunk, i.microbatch});
-      break;
+    case Action::Recompute:  // begins with the backward that it is part of
     case Action::Backward:
     case Action::InputGrad:
       out.add({stage, Action::Forward, i.chunk, i.microbatch});
@@ -106,6 +104,8 @@ constexpr bool is_transfer(Action a) { return is_send(a) || is_receive(a); }
 constexpr bool gives_input_grad(Action a) {
   return a == Action::Backward || a == Action::InputGrad;
 }
+/// What starts with the gradient of a chunk's output.
+constexpr bool takes_output_grad(Action a) { return gives_input_grad(a) || a == Action::Recompute; }
 /// Backward and WeightGrad: what adds to the gradients of a chunk's parameters.
 constexpr bool gives_weight_grad(Action a) {
   return a == Action::Backward || a == Action::WeightGrad;

@@ -164,7 +164,6 @@ class Lowering {
       case Action::Forward:
         return (m & kInputHere) != 0;
       case Action::Recompute:
-        return (m & kForwardDone) != 0;
       case Action::Backward:
       case Action::InputGrad:
         return (m & kForwardDone) != 0 && (m & kGradientHere) != 0;

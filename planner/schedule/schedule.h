@@ -16,7 +16,7 @@ enum class Action : std::uint8_t {
   Backward,     ///< input and weight gradients together
   InputGrad,    ///< B of zero-bubble schedules
   WeightGrad,   ///< W
-  Recompute,    ///< the chunk's forward again, from its saved input
+  Recompute,    ///< the chunk's forward again, from its saved input, as its backward begins
   SendForward,  ///< activations to the next chunk's stage
   ReceiveForward,
   SendBackward,  ///< gradients to the previous chunk's stage

@@ -31,7 +31,7 @@ struct ChunkCost {
   Work forward;
   Work input_grad;  ///< Backward costs input_grad + weight_grad
   Work weight_grad;
-  Work recompute;  ///< precedes the backward; zero without recomputation
+  Work recompute;  ///< begins the backward; zero without recomputation
   std::vector<profiles::Seconds>
       gradient_reduce;  ///< by bucket, order of readiness; alone on its links
   std::vector<profiles::Seconds> parameter_gather;  ///< by bucket, order of use

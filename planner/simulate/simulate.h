@@ -29,8 +29,8 @@ struct SimulatedStep {
 ///   its direction have left: they follow each other on a stream that the device does not feel.
 ///   Data is there after transfer + latency; only the transfer occupies stream and link.
 /// - Forward waits for the input from the chunk before, Backward and InputGrad for the gradient
-/// from
-///   the chunk after, if another rank holds it. Receives delay nothing else.
+///   from the chunk after, if another rank holds it; so does the Recompute before these, which
+///   frameworks run inside the backward. Receives delay nothing else.
 /// - Gradient bucket b of n is ready at (b + 1) / n of the last weight gradient of its chunk with
 ///   overlap, else when the rank has computed everything; buckets run one after the other, chunks
 ///   in the order in which they become ready.

@@ -156,7 +156,7 @@ std::optional<TimelineNode> TimelineGraph::last_on(int rank, Stream stream, Seco
 /// The transfer that brings what `in` needs.
 std::optional<TimelineNode> TimelineGraph::arrival(int rank, const Instruction& in,
                                                    int step) const {
-  const bool backward = gives_input_grad(in.action);
+  const bool backward = takes_output_grad(in.action);
   if (!backward && in.action != Action::Forward) return std::nullopt;
   const int from = in.chunk + (backward ? 1 : -1);
   if (from < 0 || from >= schedule_.chunk_count() || schedule_.chunks[from].stage == rank)

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "planner/schedule/dependencies.h"
+
 namespace meshplan::planner {
 namespace {
 
@@ -97,7 +99,7 @@ class Pass {
     std::int64_t slot = -1;
     if (in.action == Action::Forward) {
       if (chunk.input_arrives) slot = priced_.input_slot(in.chunk, in.microbatch);
-    } else if (in.action <= Action::InputGrad) {
+    } else if (takes_output_grad(in.action)) {
       if (chunk.gradient_arrives) slot = priced_.gradient_slot(in.chunk, in.microbatch);
     }
     if (slot >= 0) {

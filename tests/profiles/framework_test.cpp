@@ -39,11 +39,39 @@ TEST(Framework, AnUnknownNameGetsGenericHabits) {
 
 TEST(Framework, NewerDevicesRunTheSuccessor) {
   const DataFiles files;
-  EXPECT_EQ(load_framework("megatron", files, 80).name, "megatron");
-  EXPECT_FALSE(load_framework("megatron", files, 80).flash_attention);
-  EXPECT_EQ(load_framework("megatron", files, 90).name, "megatron-core");
-  EXPECT_TRUE(load_framework("megatron", files, 100).flash_attention);
+  EXPECT_EQ(load_framework("megatron", files, {80}).name, "megatron");
+  EXPECT_FALSE(load_framework("megatron", files, {80}).flash_attention);
+  EXPECT_EQ(load_framework("megatron", files, {90}).name, "megatron-core");
+  EXPECT_TRUE(load_framework("megatron", files, {100}).flash_attention);
   EXPECT_EQ(load_framework("megatron", files).name, "megatron");
+}
+
+TEST(Framework, ADataTypeMayHaveAFileOfItsOwn) {
+  const DataFiles files;
+  const Framework half = load_framework("megatron-deepspeed", files, {80, DataType::Fp16});
+  const Framework wide = load_framework("megatron-deepspeed", files, {80, DataType::Bf16});
+  EXPECT_EQ(half.name, "megatron-deepspeed");
+  EXPECT_EQ(wide.name, "megatron-deepspeed-bf16");
+  // BF16_Optimizer casts (reads 2, writes 4) and adds (reads 4 and 4, writes 4) what products
+  // wrote.
+  EXPECT_EQ(wide.accumulation_bytes, 2 + 4 + 4 + 4 + 4);
+  EXPECT_TRUE(wide.reduces_whole);
+  EXPECT_EQ(wide.elementwise_passes, half.elementwise_passes) << "all else stays";
+  EXPECT_EQ(load_framework("megatron-deepspeed", files, {90, DataType::Bf16}).name,
+            "megatron-core");
+}
+
+TEST(Framework, AFileForADataTypeNamesOneThatExists) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "framework_test";
+  std::filesystem::create_directories(folder / "frameworks");
+  const auto loads = [&](const char* others) {
+    std::ofstream(folder / "frameworks" / "typed.json")
+        << R"({"schema": "meshplan.framework/1", "of_data_type": )" << others << "}";
+    load_framework("typed", DataFiles({folder.string()}), {80, DataType::Bf16});
+  };
+  EXPECT_NO_THROW(loads(R"({"bf16": "fsdp"})"));
+  EXPECT_THROW(loads(R"({"bf17": "fsdp"})"), InputError);
+  EXPECT_THROW(loads(R"({"bf16": 1})"), InputError);
 }
 
 TEST(Framework, ASuccessorNamesItsDevices) {
@@ -51,7 +79,7 @@ TEST(Framework, ASuccessorNamesItsDevices) {
   std::filesystem::create_directories(folder / "frameworks");
   std::ofstream(folder / "frameworks" / "mine.json")
       << R"({"schema": "meshplan.framework/1", "successor": {"name": "fsdp"}})";
-  EXPECT_THROW(load_framework("mine", DataFiles({folder.string()}), 90), InputError);
+  EXPECT_THROW(load_framework("mine", DataFiles({folder.string()}), {90}), InputError);
 }
 
 TEST(Framework, OperatorsAreFusedOrRunOneByOne) {

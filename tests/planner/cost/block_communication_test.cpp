@@ -82,6 +82,29 @@ TEST(BlockCommunication, CallsFromPythonPayForEachStepOfTheirRing) {
   EXPECT_EQ(added("tp1,pp1,dp8,mbs1").first, 0);
 }
 
+TEST(BlockCommunication, BlocksOfAContextHideWhatTheyGather) {
+  // PyTorch's ring: keys and values, repeated to all 32 heads of 128, are gathered beside the first
+  // of four blocks (1 ms / 4 forward, twice that backward); gradients of four bytes an element go
+  // on beside each later block, the last beside nothing.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 32768, 8);
+  const char* const text = "tp1,pp1,dp2,mbs1,cp4,cp_kind=allgather";
+  const Layout layout = layout_from_text(text);
+  const CollectiveModel group(group_shape(layout, Axis::Cp, problem.cluster), problem.cluster);
+  problem.framework.context_repeats_kv = true;
+  problem.framework.context_gradient_bytes = 4;
+  const std::int64_t features = 8192 * std::int64_t{2} * 32 * 128;
+  const Seconds gather = group.time(Collective::AllGather, Bytes{4 * features * 2});
+  const Seconds onward = group.time(Collective::SendReceive, Bytes{features * 4});
+  const BlockCommunication c = layer_communication(problem, text);
+  EXPECT_DOUBLE_EQ(c.cp_forward.count(), exposed(gather, Seconds{0.25e-3}).count());
+  const Seconds beside{0.5e-3};
+  EXPECT_DOUBLE_EQ(c.cp_backward.count(),
+                   (exposed(gather, beside) + 3 * exposed(onward, beside) + onward).count());
+  // Keys and values of 8 heads move a quarter of it.
+  problem.framework.context_repeats_kv = false;
+  EXPECT_LT(layer_communication(problem, text).cp_forward, c.cp_forward);
+}
+
 TEST(BlockCommunication, ExpertsExchangeBothWays) {
   const Problem problem = training_problem("mixtral-8x7b", "dgx-h100:1", 4096, 8);
   EXPECT_EQ(layer_communication(problem, "tp1,pp1,dp8,mbs1").ep_forward, Seconds{0});

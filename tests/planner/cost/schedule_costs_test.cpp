@@ -58,6 +58,30 @@ TEST(ScheduleCosts, ZeroOneReducesHalfAndGathersTheRest) {
   EXPECT_LT(sharded.stages[0].optimizer, plain.stages[0].optimizer);
 }
 
+TEST(ScheduleCosts, SomeSoftwareAddsUpWholeGradientsThoughItShardsTheUpdate) {
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 32);
+  const ScheduleCosts plain = costs_of(problem, "tp1,pp2,dp8,mbs1");
+  problem.framework.reduces_whole = true;
+  const ScheduleCosts whole = costs_of(problem, "tp1,pp2,dp8,mbs1,zero1");
+  EXPECT_EQ(whole.chunks[0].gradient_reduce, plain.chunks[0].gradient_reduce);
+  EXPECT_LT(whole.stages[0].optimizer, plain.stages[0].optimizer);
+}
+
+TEST(ScheduleCosts, TransfersThatAreNotPostedTogetherHoldBothEnds) {
+  // 1F1B on three stages that wait for transfers: the middle one sends and receives an activation
+  // and a gradient. Posted together, two transfers of T a micro-batch; one by one, four.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:3", 4096, 32);
+  problem.framework.overlap_p2p = false;
+  const auto middle = [&] {
+    const ChunkCost chunk = costs_of(problem, "tp8,pp3,dp1,mbs1").chunks[1];
+    return chunk.forward.pp + chunk.input_grad.pp;
+  };
+  const Seconds together = middle();
+  EXPECT_GT(together, Seconds{0});
+  problem.framework.single_p2p = true;
+  EXPECT_DOUBLE_EQ(middle() / together, 2);
+}
+
 TEST(ScheduleCosts, OneReplicaReducesNothing) {
   const Problem problem = training_problem("llama-3-8b", "dgx-h100:1", 4096, 8);
   for (const ChunkCost& chunk : costs_of(problem, "tp2,pp4,dp1,mbs1").chunks) {
@@ -217,20 +241,31 @@ TEST(ScheduleCosts, ANearerHostTakesMoreActivations) {
 }
 
 TEST(ScheduleCosts, AGradientThatWaitsIsReducedOnce) {
-  // Four micro-batches of a pipeline: the last one reduces, which is a quarter for each of them.
-  Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 32);
-  const char* const layout = "tp1,pp2,dp8,mbs1,zero2";
-  const ScheduleCosts each = costs_of(problem, layout);
-  problem.framework.deferred_reduction = profiles::DeferredReduction::Stages;
-  const ScheduleCosts last = costs_of(problem, layout);
-  for (std::size_t c = 0; c < 2; ++c) {
-    EXPECT_NEAR(last.chunks[c].weight_grad.dp / each.chunks[c].weight_grad.dp, 0.25, 1e-9);
-  }
-  // Without stages it does not wait.
+  // Four micro-batches: the last one reduces, which is a quarter for each of them.
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 64);
   const char* const flat = "tp1,pp1,dp16,mbs1,zero2";
-  const Seconds waits = costs_of(problem, flat).chunks[0].weight_grad.dp;
-  problem.framework.deferred_reduction = profiles::DeferredReduction::Never;
-  EXPECT_EQ(costs_of(problem, flat).chunks[0].weight_grad.dp, waits);
+  const Seconds each = costs_of(problem, flat).chunks[0].weight_grad.dp;
+  problem.framework.deferred_reduction = profiles::DeferredReduction::Always;
+  EXPECT_NEAR(costs_of(problem, flat).chunks[0].weight_grad.dp / each, 0.25, 1e-9);
+  // Where only pipelines defer, it does not wait without stages.
+  problem.framework.deferred_reduction = profiles::DeferredReduction::Stages;
+  EXPECT_EQ(costs_of(problem, flat).chunks[0].weight_grad.dp, each);
+}
+
+TEST(ScheduleCosts, APipelineThatDefersReducesAfterAllCompute) {
+  Problem problem = training_problem("llama-3-8b", "dgx-h100:2", 4096, 32);
+  const char* const layout = "tp1,pp2,dp8,mbs1,zero2,overlap=grad+param";
+  EXPECT_TRUE(costs_of(problem, layout).chunks[0].gradient_reduce.empty()) << "beside backward";
+  problem.framework.deferred_reduction = profiles::DeferredReduction::Stages;
+  problem.framework.reduce_copy_bytes = 6;
+  const ScheduleCosts last = costs_of(problem, layout);
+  EXPECT_FALSE(last.overlap_gradient_reduce);
+  EXPECT_EQ(last.chunks[0].weight_grad.dp, Seconds{0});
+  EXPECT_EQ(last.chunks[0].gradient_reduce.size(), 16u) << "one call a layer";
+  // No less than the bytes of 16 layers: 7/8 of four a parameter over NVLink, six through memory.
+  const double parameters = 16 * 218112000.0;
+  const double floor = parameters * (4 * 7.0 / 8 / 450e9 + 6 / 3.35e12);
+  EXPECT_GT(sum(last.chunks[0].gradient_reduce).count(), floor);
 }
 
 TEST(ScheduleCosts, CopiesOfShardsMoveTheirBytes) {

@@ -26,6 +26,8 @@ TEST(Needs, TheTurnOfAVIsLocalAndTheRestIsReceived) {
             (std::vector<Need>{{1, f, 1, 0}, {1, Action::InputGrad, 2, 0}}));
   EXPECT_EQ(needs_of(s, 1, compute(Action::InputGrad, 2, 0)),
             (std::vector<Need>{{1, f, 2, 0}, {1, Action::ReceiveBackward, 2, 0}}));
+  EXPECT_EQ(needs_of(s, 1, compute(Action::Recompute, 2, 0)),
+            (std::vector<Need>{{1, f, 2, 0}, {1, Action::ReceiveBackward, 2, 0}}));
   // The last chunk makes its own gradient from the loss.
   EXPECT_EQ(needs_of(s, 0, compute(Action::InputGrad, 3, 0)), (std::vector<Need>{{0, f, 3, 0}}));
   EXPECT_EQ(needs_of(s, 0, compute(Action::WeightGrad, 3, 0)),

@@ -57,7 +57,10 @@ BruteForce brute_force(const Problem& problem, const LayoutText& fixed,
 Problem random_problem() {
   static const char* const kClusters[] = {"dgx-a100-40gb:1/2", "dgx-h100:1/4", "l40s-pcie:1/4",
                                           "h100x4-slingshot:2"};
-  Problem problem = training_problem("gpt2", kClusters[*rc::gen::inRange(0, 4)], 512, 1);
+  // Habits that change what a step holds: when gradients are reduced, what waits for transfers.
+  static const char* const kSoftware[] = {"", "", "torchtitan", "megatron-deepspeed-bf16"};
+  Problem problem = training_problem("gpt2", kClusters[*rc::gen::inRange(0, 4)], 512, 1,
+                                     kSoftware[*rc::gen::inRange(0, 4)]);
   Transformer& model = problem.model;
   model.layers = *rc::gen::inRange(2, 7);
   model.heads = *rc::gen::element(4, 6, 8);

@@ -18,8 +18,9 @@ namespace {
 struct Case {
   int p, m;
   StageTimes times;
+  int recompute = 0;
   [[nodiscard]] int work() const {
-    return m * (times.forward + times.input_grad + times.weight_grad);
+    return m * (times.forward + times.input_grad + times.weight_grad + recompute);
   }
 };
 
@@ -38,10 +39,13 @@ double idle(ScheduleKind kind, const Case& c, bool barrier, int v = 1, double la
             double transfer = 0) {
   ScheduleOptions options;
   options.global_sync = barrier;
+  options.recompute = c.recompute > 0;
   const Schedule schedule = build_schedule(kind, c.p, v, c.m, options);
-  const SimulatedStep step =
-      simulate_step(schedule, uniform_costs(schedule, c.times, latency, transfer));
-  return step.step.count() - c.work();
+  ScheduleCosts costs = uniform_costs(schedule, c.times, latency, transfer);
+  for (ChunkCost& chunk : costs.chunks) {
+    chunk.recompute.compute = profiles::Seconds{c.recompute / double(v)};
+  }
+  return simulate_step(schedule, costs).step.count() - c.work();
 }
 
 constexpr auto kOne = [](int) { return 1; };
@@ -103,6 +107,23 @@ TEST(ClosedForms, ZeroBubbleV) {
     if (w > f) std::swap(w, f);  // B >= F >= W
     RC_ASSERT(idle(ScheduleKind::ZbV, c, true, 2) == (c.p - 1) * std::max(b / 2, b - w));
     RC_ASSERT(idle(ScheduleKind::ZbV, c, false, 2) == (c.p - 1) * (b - w));
+  }));
+}
+
+// A stage recomputes when the gradient is there, not while it waits for it: the bubble grows as if
+// the recomputation were part of the backward.
+TEST(ClosedForms, RecomputationFillsNoBubble) {
+  EXPECT_TRUE(rc::check([] {
+    const int v = *rc::gen::inRange(2, 5);
+    Case c = any_case(kOne, v);
+    const auto [f, b, w] = c.times;
+    const int r = c.recompute = f;
+    const int bubble = (c.p - 1) * (f + r + b + w);
+    RC_ASSERT(idle(ScheduleKind::GPipe, c, true) == bubble);
+    RC_ASSERT(idle(ScheduleKind::OneFOneB, c, true) == bubble);
+    c.m = c.p * *rc::gen::inRange(1, 5);
+    RC_ASSERT(idle(ScheduleKind::Interleaved, c, true, v) == bubble / v);
+    RC_ASSERT(idle(ScheduleKind::ZbH1, c, true) == (c.p - 1) * std::max(r + b, f + r + b - w));
   }));
 }
 
