@@ -9,6 +9,7 @@ namespace {
 using profiles::Cluster;
 using profiles::IntraNodeKind;
 using profiles::JsonNode;
+using profiles::PeerToPeer;
 
 FabricOverhead read_fabric(const JsonNode& node) {
   node.refuse_unknown_keys(
@@ -44,6 +45,14 @@ NetworkOverhead read_network(const JsonNode& node) {
   out.spread = node.at("spread").positive_number();
   out.measured = node.at("measured").boolean();
   return out;
+}
+
+PcieReach read_reach(const JsonNode& node) {
+  node.refuse_unknown_keys(
+      {"neighbours", "in_socket", "across_sockets", "across_old_sockets", "source"});
+  return {node.at("neighbours").positive_number(), node.at("in_socket").positive_number(),
+          node.at("across_sockets").positive_number(),
+          node.at("across_old_sockets").positive_number()};
 }
 
 TimingOverhead read_timing(const JsonNode& node) {
@@ -94,10 +103,11 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   out.nvls_fill = node->at("nvls_fill_seconds").number();
   out.exchange_near_peer = node->at("exchange_near_peer_seconds").number();
   out.exchange_peer = node->at("exchange_peer_seconds").number();
-  const JsonNode reach = node->at("pcie_reach");
-  reach.refuse_unknown_keys({"below_switch", "in_socket", "in_host", "source"});
-  out.pcie_reach = {reach.at("below_switch").positive_number(),
-                    reach.at("in_socket").positive_number(), reach.at("in_host").positive_number()};
+  const JsonNode reaches = node->at("pcie_reach");
+  reaches.refuse_unknown_keys({"none", "switch", "host"});
+  for (const auto reach : {PeerToPeer::None, PeerToPeer::Switch, PeerToPeer::Host}) {
+    out.pcie_reach.emplace(reach, read_reach(reaches.at(profiles::name(reach))));
+  }
   for (const auto& [name, fabric] : node->at("fabrics").members()) {
     out.fabrics.emplace(name, read_fabric(fabric));
   }
@@ -105,9 +115,11 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
     out.networks.emplace(name, read_network(network));
   }
   const JsonNode timings = node->at("timings");
-  timings.refuse_unknown_keys({"launched", "kernel", "program"});
-  for (const auto& [name, timing] : timings.members()) {
-    out.timings.emplace(name, read_timing(timing));
+  timings.refuse_unknown_keys(
+      {"launched", "kernel", "program", "old_host_scale", "old_host_source"});
+  out.old_host_scale = timings.at("old_host_scale").positive_number();
+  for (const char* name : {"launched", "kernel", "program"}) {
+    if (const auto timing = timings.find(name)) out.timings.emplace(name, read_timing(*timing));
   }
   for (const std::string& file : files.names("collectives")) {
     if (!file.starts_with("nccl-")) continue;

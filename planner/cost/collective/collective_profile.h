@@ -44,10 +44,11 @@ struct NetworkOverhead {
   bool measured = false;  ///< fitted; else taken over from a kind like it
 };
 
-/// Part of a PCIe link that a group gets, by how far its ranks on a node are apart: peer-to-peer
-/// works below one switch; beyond, the data go through host memory, then between sockets.
+/// Part of a PCIe link that a group gets on a node without NVLink, by how far its ranks are apart:
+/// two neighbours, up to half of the node's devices, more of them. Hosts as old as Ampere have a
+/// slower link between their sockets.
 struct PcieReach {
-  double below_switch = 1, in_socket = 1, in_host = 1;
+  double neighbours = 1, in_socket = 1, across_sockets = 1, across_old_sockets = 1;
 };
 
 /// What a way of timing shows besides the call itself (call_timing.h). Seconds.
@@ -63,7 +64,8 @@ struct CollectiveProfile {
   std::map<std::string, FabricOverhead> fabrics;
   std::map<std::string, NetworkOverhead> networks;
   std::map<std::string, TimingOverhead> timings;  ///< by name of a CallTiming; absent: nothing
-  PcieReach pcie_reach;
+  double old_host_scale = 1;  ///< of launches and waits on the hosts of Ampere and older
+  std::map<profiles::PeerToPeer, PcieReach> pcie_reach;
   double own_piece = 0, ll_own_piece = 0;
   double ll_load = 0,
          ll_load_bytes = 1;             ///< of LL: its latency grows by that part, half of it here
