@@ -93,6 +93,8 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl, const G
                             const FabricOverhead& fabric, const CollectiveProfile& profile) {
   Chosen& chosen = chosen_[index(operation)];
   const auto candidates = nccl.candidates(operation);
+  const double own_piece =
+      operation == Collective::AllGather ? fabric.gather_own_piece : fabric.own_piece;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const NcclCandidate& one = candidates[i];
     const bool ll = one.protocol == Protocol::Ll;
@@ -116,7 +118,8 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl, const G
     } else {
       curve.latency += fabric.block_call +
                        one.hop_count * std::max(profile.block_hop_scale * one.hop, one.hop_floor);
-      curve.seconds_per_byte *= (1 + profile.own_piece / one.steps) / efficiency;
+      const double speed = one.protocol == Protocol::Ll128 ? fabric.ll128_speed : 1;
+      curve.seconds_per_byte *= (1 + own_piece / one.steps) / (efficiency * speed);
       curve.fill = fabric.fill;
     }
     if (ll) {

@@ -13,14 +13,18 @@ using profiles::PeerToPeer;
 
 FabricOverhead read_fabric(const JsonNode& node) {
   node.refuse_unknown_keys(
-      {"call_seconds", "ll_hop_scale", "ll_speed", "block_call_seconds", "efficiency",
-       "fill_seconds", "exchange_call_seconds", "send_call_seconds", "exchange_block_seconds",
+      {"call_seconds", "ll_hop_scale", "ll_speed", "ll128_speed", "block_call_seconds",
+       "efficiency", "own_piece_steps", "gather_own_piece_steps", "fill_seconds",
+       "exchange_call_seconds", "send_call_seconds", "exchange_block_seconds",
        "exchange_ll_bytes_per_second", "exchange_efficiency", "exchange_fill_seconds",
        "exchange_own_piece_steps", "spread", "source"});
   FabricOverhead out;
   out.call = node.at("call_seconds").number();
   out.ll_hop_scale = node.at("ll_hop_scale").positive_number();
   out.ll_speed = node.at("ll_speed").positive_number();
+  out.ll128_speed = node.at("ll128_speed").positive_number();
+  out.own_piece = node.at("own_piece_steps").number();
+  out.gather_own_piece = node.at("gather_own_piece_steps").number();
   out.block_call = node.at("block_call_seconds").number();
   out.efficiency = node.at("efficiency").positive_number();
   out.fill = node.at("fill_seconds").number();
@@ -88,13 +92,11 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   const auto node = files.find("collectives/overheads");
   if (!node) throw profiles::InputError("profile of collectives", "collectives/overheads", "none");
   node->require_schema("collectives");
-  node->refuse_unknown_keys({"schema", "source", "method", "own_piece_steps", "ll_own_piece_steps",
-                             "ll_load", "ll_load_bytes", "block_hop_scale", "nvls_call_seconds",
-                             "nvls_fill_seconds", "exchange_near_peer_seconds",
-                             "exchange_peer_seconds", "pcie_reach", "fabrics", "networks",
-                             "timings"});
+  node->refuse_unknown_keys(
+      {"schema", "source", "method", "ll_own_piece_steps", "ll_load", "ll_load_bytes",
+       "block_hop_scale", "nvls_call_seconds", "nvls_fill_seconds", "exchange_near_peer_seconds",
+       "exchange_peer_seconds", "pcie_reach", "fabrics", "networks", "timings"});
   CollectiveProfile out;
-  out.own_piece = node->at("own_piece_steps").number();
   out.ll_own_piece = node->at("ll_own_piece_steps").number();
   out.ll_load = node->at("ll_load").number();
   out.ll_load_bytes = node->at("ll_load_bytes").positive_number();

@@ -19,11 +19,13 @@ namespace meshplan::planner {
 /// `fill`. own_piece: each rank also copies its own piece once, which takes a part of a step, and
 /// is why few ranks do not reach the bandwidth of many.
 struct FabricOverhead {
-  double call = 0;          ///< on NCCL's base latency; may be negative
-  double ll_hop_scale = 1;  ///< of LL's hops
-  double ll_speed = 1;      ///< LL's bandwidth over NCCL's cap of it
-  double block_call = 0;    ///< more of LL128 and Simple
-  double efficiency = 1;    ///< of the links under LL128 and Simple
+  double call = 0;                             ///< on NCCL's base latency; may be negative
+  double ll_hop_scale = 1;                     ///< of LL's hops
+  double ll_speed = 1;                         ///< LL's bandwidth over NCCL's cap of it
+  double ll128_speed = 1;                      ///< LL128's, beside `efficiency`
+  double block_call = 0;                       ///< more of LL128 and Simple
+  double efficiency = 1;                       ///< of the links under LL128 and Simple
+  double own_piece = 0, gather_own_piece = 0;  ///< steps; all-gathers write the output besides
   double fill = 0;
   double exchange_call = 0;                   ///< all-to-all, on the base of a ring call
   double send_call = 0;                       ///< send/receive, the same
@@ -66,7 +68,7 @@ struct CollectiveProfile {
   std::map<std::string, TimingOverhead> timings;  ///< by name of a CallTiming; absent: nothing
   double old_host_scale = 1;  ///< of launches and waits on the hosts of Ampere and older
   std::map<profiles::PeerToPeer, PcieReach> pcie_reach;
-  double own_piece = 0, ll_own_piece = 0;
+  double ll_own_piece = 0;  ///< steps, as own_piece of FabricOverhead
   double ll_load = 0,
          ll_load_bytes = 1;             ///< of LL: its latency grows by that part, half of it here
   double block_hop_scale = 1;           ///< of the hops of LL128 and Simple

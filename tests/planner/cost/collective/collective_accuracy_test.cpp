@@ -56,7 +56,7 @@ TEST(CollectiveAccuracy, HoldsOnTheHalfThatWasNotFitted) {
   std::printf("fitted half: mean %.1f%%, median %.1f%%; other half: mean %.1f%%, median %.1f%%\n",
               100 * fit.mean(), 100 * fit.median(), 100 * other.mean(), 100 * other.median());
   EXPECT_LT(fit.mean(), 0.08);
-  EXPECT_LT(fit.median(), 0.045);
+  EXPECT_LT(fit.median(), 0.042);
   // Kernels that wait for the other rank or not, networks that nobody states and a host that moves
   // more than its NICs raise the mean far above the median.
   EXPECT_LT(other.mean(), 0.12);
