@@ -18,6 +18,18 @@ std::string_view name(IntraNodeKind kind) {
   return "";
 }
 
+std::string_view name(PeerToPeer reach) {
+  switch (reach) {
+    case PeerToPeer::None:
+      return "none";
+    case PeerToPeer::Switch:
+      return "switch";
+    case PeerToPeer::Host:
+      return "host";
+  }
+  return "";
+}
+
 std::string_view name(InterNodeKind kind) {
   switch (kind) {
     case InterNodeKind::Infiniband:
@@ -35,5 +47,7 @@ std::string_view name(InterNodeKind kind) {
   }
   return "";
 }
+
+bool old_host(const Cluster& cluster) { return cluster.device.compute_capability < 89; }
 
 }  // namespace meshplan::profiles

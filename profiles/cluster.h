@@ -12,8 +12,17 @@ namespace meshplan::profiles {
 enum class IntraNodeKind { NvSwitch, NvLinkMesh, NvLinkPairs, Pcie, SharedMemory };
 enum class InterNodeKind { Infiniband, Roce, Efa, Tcpxo, Slingshot, Ethernet };
 
+/// How far devices without NVLink copy to each other directly (CUDA's peer-to-peer); what is
+/// further apart meets in host memory.
+enum class PeerToPeer {
+  None,    ///< not at all
+  Switch,  ///< below one PCIe switch, which two devices share
+  Host     ///< throughout the node, each device on lanes of its own
+};
+
 std::string_view name(IntraNodeKind kind);  ///< "nvlink-pairs": as in files
 std::string_view name(InterNodeKind kind);
+std::string_view name(PeerToPeer reach);
 
 /// A vertex of a cluster that states its graph whole ("graph": {"nodes", "links"}).
 struct GraphNode {
@@ -43,6 +52,7 @@ struct Cluster {
   BytesPerSecond intra_bandwidth{};  ///< one device, one direction
   /// Bandwidth of a device to devices outside its pair (nvlink-pairs) or to the host (pcie).
   BytesPerSecond pcie_bandwidth{};
+  PeerToPeer peer_to_peer = PeerToPeer::Host;  ///< of intra_kind pcie
 
   InterNodeKind inter_kind = InterNodeKind::Infiniband;
   int nics_per_node = 8;
@@ -62,5 +72,9 @@ struct Cluster {
 
   [[nodiscard]] int devices() const { return nodes * devices_used_per_node; }
 };
+
+/// Whether the servers are of the time of Ampere or before, as their devices are: slower cores, and
+/// a slower link between the sockets.
+bool old_host(const Cluster& cluster);
 
 }  // namespace meshplan::profiles

@@ -17,6 +17,7 @@ constexpr IntraNodeKind kIntraKinds[] = {IntraNodeKind::NvSwitch, IntraNodeKind:
 constexpr InterNodeKind kInterKinds[] = {InterNodeKind::Infiniband, InterNodeKind::Roce,
                                          InterNodeKind::Efa,        InterNodeKind::Tcpxo,
                                          InterNodeKind::Slingshot,  InterNodeKind::Ethernet};
+constexpr PeerToPeer kPeerToPeers[] = {PeerToPeer::None, PeerToPeer::Switch, PeerToPeer::Host};
 constexpr std::int64_t kMostDevices = 10'000'000;
 constexpr double kMostBytesPerSecond = 1e15;
 
@@ -186,6 +187,7 @@ class Reader {
       const Cluster& usual = base_for("intra_node");
       cluster_.intra_kind = usual.intra_kind;
       cluster_.intra_bandwidth = usual.intra_bandwidth;
+      cluster_.peer_to_peer = usual.peer_to_peer;
     }
     if (cluster_.pcie_bandwidth.rate == 0) cluster_.pcie_bandwidth = cluster_.device.pcie_bandwidth;
     cluster_.nvlink_domain_devices = usual_domain();
@@ -205,8 +207,8 @@ class Reader {
   }
 
   void read_intra_node(const JsonNode& node) {
-    node.refuse_unknown_keys(
-        {"kind", "bytes_per_second_per_device", "pcie_bytes_per_second_per_device"});
+    node.refuse_unknown_keys({"kind", "bytes_per_second_per_device",
+                              "pcie_bytes_per_second_per_device", "peer_to_peer"});
     if (const auto kind = node.find_value("kind")) {
       cluster_.intra_kind = read_kind(*kind, kIntraKinds);
     } else if (!states_graph_) {
@@ -214,6 +216,12 @@ class Reader {
     }
     if (const auto pcie = node.find_value("pcie_bytes_per_second_per_device")) {
       cluster_.pcie_bandwidth = read_bandwidth(*pcie);
+    }
+    if (const auto reach = node.find_value("peer_to_peer")) {
+      cluster_.peer_to_peer = read_kind(*reach, kPeerToPeers);
+    } else if (cluster_.intra_kind == IntraNodeKind::Pcie && may_assume_) {
+      assume("intra_node.peer_to_peer");
+      if (base() != nullptr) cluster_.peer_to_peer = base()->peer_to_peer;
     }
     if (const auto bandwidth = node.find_value("bytes_per_second_per_device")) {
       cluster_.intra_bandwidth = read_bandwidth(*bandwidth);
@@ -363,7 +371,8 @@ nlohmann::json cluster_json(const Cluster& cluster) {
       {"intra_node",
        {{"kind", name(cluster.intra_kind)},
         {"bytes_per_second_per_device", cluster.intra_bandwidth.rate},
-        {"pcie_bytes_per_second_per_device", cluster.pcie_bandwidth.rate}}},
+        {"pcie_bytes_per_second_per_device", cluster.pcie_bandwidth.rate},
+        {"peer_to_peer", name(cluster.peer_to_peer)}}},
       {"inter_node",
        {{"kind", name(cluster.inter_kind)},
         {"nics_per_node", cluster.nics_per_node},

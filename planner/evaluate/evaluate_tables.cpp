@@ -7,9 +7,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "planner/cluster/group_shape.h"
 #include "planner/cost/collective/call_timing.h"
-#include "planner/cost/collective/collective_model.h"
 #include "planner/cost/collective/collective_table.h"
 #include "planner/cost/compute/attention.h"
 #include "planner/cost/compute/gemm.h"
@@ -104,10 +102,8 @@ class Evaluation {
         continue;
       }
       try {
-        const GroupShape shape = lone_group(row.ranks, row.nodes, *on);
-        const Estimate price = collective_time(row.operation, row.bytes, shape, *on);
         compare(fmt::format("{} {}{}", row.cluster, name(row.operation), timing_of(row.timing)),
-                row.where, as_timed(price.time, row.timing, row.ranks, row.nodes), row.time);
+                row.where, reported_time(row, *on), row.time);
       } catch (const InputError& error) {
         ++unpredictable_[error.what()];
       }

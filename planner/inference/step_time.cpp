@@ -38,12 +38,6 @@ std::size_t rung_below(double value) {
   return static_cast<std::size_t>(octave - 1) * 4 + quarter;
 }
 
-/// Of the links, what rings reach on PCIe hosts that let peers reach each other through all
-/// switches, as servers for inference do, in one socket and across both; NCCL's price stands where
-/// it is less. Fitted on recorded serving results of L40S and A100 over PCIe (docs/inference.md).
-constexpr double kPcieInSocket = 0.45, kPcieAcrossSockets = 0.40;
-constexpr double kPcieAcrossOldSockets = 0.34;
-
 /// The host runs ahead of the device only where the device is the slower one, and each step begins
 /// with an empty queue: neither hides the other wholly. Collectives come on top, for they wait
 /// until the last rank has launched. p of planner/cost/compute/overlap.h.
@@ -54,9 +48,6 @@ double scale_seconds(const RankGemm& g, const profiles::DeviceProfile& profile) 
   const double bytes = static_cast<double>(g.columns) * static_cast<double>(g.inner) / 16;
   return bytes / (profile.gemm.memory_efficiency * profile.device.memory_bandwidth.rate);
 }
-
-/// Whether the servers are of the time of Ampere or before.
-bool old_host(const profiles::Cluster& cluster) { return cluster.device.compute_capability < 89; }
 
 DataType sixteen_bits(DataType type) { return profiles::bits(type) < 16 ? DataType::Bf16 : type; }
 
@@ -135,22 +126,8 @@ const Operator& StepPrices::core_attention() const {
   return graph[0];
 }
 
-Seconds StepPrices::collective(Collective operation, std::int64_t bytes) const {
-  const Seconds nccl = tp_.time(operation, Bytes{bytes});
-  if (problem_.cluster.intra_kind != profiles::IntraNodeKind::Pcie) return nccl;
-  const double n = layout_.tp;
-  const bool crosses = 2 * tp_shape_.extent > problem_.cluster.devices_per_node;
-  const double across = old_host(problem_.cluster) ? kPcieAcrossOldSockets : kPcieAcrossSockets;
-  const double share = crosses ? across : kPcieInSocket;
-  const double passes = operation == Collective::AllReduce ? 2 : 1;
-  const Seconds ring =
-      tp_.time(operation, Bytes{1}) +
-      passes * (n - 1) / n * (Bytes{bytes} / (share * problem_.cluster.intra_bandwidth));
-  return std::min(nccl, ring);
-}
-
 Seconds StepPrices::all_reduce(std::int64_t bytes) const {
-  const Seconds nccl = collective(Collective::AllReduce, bytes);
+  const Seconds nccl = tp_.time(Collective::AllReduce, Bytes{bytes});
   if (!engine_.custom_all_reduce) return nccl;
   const auto direct = direct_all_reduce_time(Bytes{bytes}, tp_shape_, problem_.cluster);
   return direct ? std::min(nccl, *direct) : nccl;
@@ -199,8 +176,8 @@ StepPrices::Part StepPrices::layer_part(const OperatorGraph& graph, std::int64_t
     const std::int64_t stream = tokens * problem_.model.hidden * activation_bytes_;
     if (op.kind == OperatorKind::Combine && layout_.tp > 1) {
       if (attention_dp_) {
-        out.communication += (collective(Collective::AllGather, stream) +
-                              collective(Collective::ReduceScatter, stream))
+        out.communication += (tp_.time(Collective::AllGather, Bytes{stream}) +
+                              tp_.time(Collective::ReduceScatter, Bytes{stream}))
                                  .count();
       } else if (!exchanges_) {
         out.communication += all_reduce(stream).count();
@@ -226,7 +203,7 @@ StepPrices::Part StepPrices::head_part(std::int64_t rows) const {
                           .time.count();
       if (op.split == Split::Vocabulary && layout_.tp > 1) {
         const std::int64_t logits = rows * op.output * activation_bytes_;
-        out.communication += collective(Collective::AllGather, logits).count();
+        out.communication += tp_.time(Collective::AllGather, Bytes{logits}).count();
       }
     } else if (op.kind == OperatorKind::Norm) {
       const Traffic traffic = operator_traffic(graphs_.head, vertex, rows, 1, split_);
@@ -383,7 +360,7 @@ StepTime StepPrices::time(const Step& step) {
   out.pipeline = Seconds{layout_.pp > 1 ? device - matrices - core - communication : 0};
 
   const bool reads = step.prompt_tokens > 0;
-  const double slower = old_host(problem_.cluster) ? engine_.ampere_host : 1;
+  const double slower = profiles::old_host(problem_.cluster) ? engine_.ampere_host : 1;
   const Seconds launches =
       problem_.model.layers * slower * (reads ? engine_.prefill_layer : engine_.layer);
   const double computing = device - communication;

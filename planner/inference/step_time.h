@@ -93,7 +93,6 @@ class StepPrices {
 
   Part layer_part(const OperatorGraph& graph, std::int64_t tokens) const;
   Part head_part(std::int64_t rows) const;
-  profiles::Seconds collective(Collective operation, std::int64_t bytes) const;
   profiles::Seconds all_reduce(std::int64_t bytes) const;
   double decode_attention(double requests, double keys);
   double decode_attention_at(std::int64_t requests, std::int64_t keys) const;

@@ -82,7 +82,24 @@ TEST(ReadCluster, AbsentNetworkIsTheUsualOne) {
     "intra_node": {"kind": "pcie", "bytes_per_second_per_device": 32e9}, "inter_node": null})");
   EXPECT_EQ(cluster.nvlink_domain_devices, 1);
   EXPECT_GT(cluster.nic_bandwidth.rate, 0);
-  EXPECT_THAT(cluster.assumed, ElementsAre("inter_node"));
+  EXPECT_THAT(cluster.assumed, ElementsAre("intra_node.peer_to_peer", "inter_node"));
+}
+
+TEST(ReadCluster, DirectCopiesReachAsFarAsStated) {
+  const auto with = [](const std::string& reach) {
+    return R"({"device": "l40s", "devices_per_node": 8, "inter_node": null,
+      "intra_node": {"kind": "pcie", "bytes_per_second_per_device": 32e9, "peer_to_peer": )" +
+           reach + "}}";
+  };
+  EXPECT_EQ(read(with("\"none\"")).peer_to_peer, PeerToPeer::None);
+  EXPECT_EQ(read(with("\"switch\"")).peer_to_peer, PeerToPeer::Switch);
+  EXPECT_EQ(read(with("\"host\"")).peer_to_peer, PeerToPeer::Host);
+  EXPECT_EQ(read(with("null")).peer_to_peer, load_cluster("l40s-pcie", kFiles).peer_to_peer);
+  EXPECT_THAT(refusal(with("\"swich\"")), HasSubstr("intra_node/peer_to_peer"));
+  EXPECT_THAT(refusal(with("\"swich\"")), HasSubstr("did you mean 'switch'?"));
+  const Cluster set =
+      apply_setting(load_cluster("l40s-pcie", kFiles), "intra_node.peer_to_peer", "none", kFiles);
+  EXPECT_EQ(set.peer_to_peer, PeerToPeer::None);
 }
 
 TEST(ReadCluster, AnEthernetOfUnstatedSizeIsNotTheDgxNetwork) {

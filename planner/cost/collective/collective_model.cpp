@@ -24,13 +24,19 @@ constexpr Collective as_modelled(Collective operation) {
 }
 
 /// Part of its PCIe links that the group gets on a node without NVLink.
-double pcie_share(const GroupShape& shape, const Cluster& cluster, const PcieReach& reach) {
+double pcie_share(const GroupShape& shape, const Cluster& cluster,
+                  const CollectiveProfile& profile) {
   if (cluster.intra_kind != IntraNodeKind::Pcie) return 1;
-  if (shape.extent <= 2) return reach.below_switch;
-  const double share =
-      2 * shape.extent <= cluster.devices_per_node ? reach.in_socket : reach.in_host;
-  // Beyond a switch all groups meet in the host.
-  return share / std::max(1, shape.groups_per_node);
+  const PcieReach& reach = profile.pcie_reach.at(cluster.peer_to_peer);
+  const double across =
+      profiles::old_host(cluster) ? reach.across_old_sockets : reach.across_sockets;
+  const double share = shape.extent <= 2                              ? reach.neighbours
+                       : 2 * shape.extent <= cluster.devices_per_node ? reach.in_socket
+                                                                      : across;
+  const bool direct = cluster.peer_to_peer == profiles::PeerToPeer::Host ||
+                      (cluster.peer_to_peer == profiles::PeerToPeer::Switch && shape.extent <= 2);
+  // In host memory all groups meet; direct copies load no links but their own devices'.
+  return direct ? share : share / std::max(1, shape.groups_per_node);
 }
 
 /// Latency of a message between nodes beyond the verbs network that NCCL's constants stand for.
@@ -70,7 +76,7 @@ CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster
   const FabricOverhead& fabric = fabric_overhead_of(profile, shape, cluster);
   const NetworkOverhead* network =
       shape.nodes > 1 ? &network_overhead_of(profile, cluster) : nullptr;
-  const double share = pcie_share(shape, cluster, profile.pcie_reach);
+  const double share = pcie_share(shape, cluster, profile);
   const double extra_hop = network != nullptr ? extra_hop_latency(cluster) : 0;
   for (const Collective operation : kModelled) {
     price(operation, nccl, shape, network, share, extra_hop, fabric, profile);
@@ -87,6 +93,8 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl, const G
                             const FabricOverhead& fabric, const CollectiveProfile& profile) {
   Chosen& chosen = chosen_[index(operation)];
   const auto candidates = nccl.candidates(operation);
+  const double own_piece =
+      operation == Collective::AllGather ? fabric.gather_own_piece : fabric.own_piece;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const NcclCandidate& one = candidates[i];
     const bool ll = one.protocol == Protocol::Ll;
@@ -110,7 +118,8 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl, const G
     } else {
       curve.latency += fabric.block_call +
                        one.hop_count * std::max(profile.block_hop_scale * one.hop, one.hop_floor);
-      curve.seconds_per_byte *= (1 + profile.own_piece / one.steps) / efficiency;
+      const double speed = one.protocol == Protocol::Ll128 ? fabric.ll128_speed : 1;
+      curve.seconds_per_byte *= (1 + own_piece / one.steps) / (efficiency * speed);
       curve.fill = fabric.fill;
     }
     if (ll) {
@@ -143,6 +152,7 @@ void CollectiveModel::price_shared_memory(profiles::BytesPerSecond all_reduce) {
     chosen_[index(operation)].curves[0] = curve(operation);
   exchanges_[0].fill(curve(Collective::AllToAll));
   exchanges_[1].fill(curve(Collective::SendReceive));
+  hand_over_ = {.seconds_per_byte = exchanges_[1][1].seconds_per_byte};
 }
 
 void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& shape,
@@ -191,8 +201,15 @@ void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& 
              .seconds_per_byte = per_byte,
              .fill = fabric.exchange_fill,
              .channels = 1};
-    if (network != nullptr) large.fill += all ? network->fill : 0;
+    if (network != nullptr) {
+      large.fill += all ? network->fill : 0;
+      small = large;  // no buffers for LL: NCCL_ALLOC_P2P_NET_LL_BUFFERS is 0 unless set
+    }
   }
+  const double link = rates.nvlink ? cluster.intra_bandwidth.rate : inside;
+  hand_over_ = {.latency = base + fabric.send_call,
+                .seconds_per_byte = 1 / (network != nullptr ? exit : link)};
+  if (network != nullptr) hand_over_.latency += fabric.exchange_block;
 }
 
 const CollectiveModel::Curve& CollectiveModel::exchange_curve(Collective operation,
@@ -211,6 +228,10 @@ Seconds CollectiveModel::time(Collective asked, Bytes bytes) const {
   const Chosen& chosen = chosen_[index(operation)];
   const Piece& piece = chosen.pieces[static_cast<std::size_t>(octave_of(bytes.count))];
   return Seconds{std::max(piece.least, chosen.curves[piece.curve].at(size))};
+}
+
+Seconds CollectiveModel::hand_over_time(Bytes bytes) const {
+  return Seconds{ranks_ < 2 ? 0 : hand_over_.at(static_cast<double>(bytes.count))};
 }
 
 Estimate CollectiveModel::estimate(Collective asked, Bytes bytes) const {

@@ -39,6 +39,9 @@ class CollectiveModel {
 
   /// Zero for a group of one rank. No bytes cost the latency.
   [[nodiscard]] profiles::Seconds time(Collective asked, profiles::Bytes bytes) const;
+  /// Until a sender has handed over a message of `bytes`, however much later the receiver has it:
+  /// the bytes at the rate of its link (of its NICs, to another node), with nothing coming back.
+  [[nodiscard]] profiles::Seconds hand_over_time(profiles::Bytes bytes) const;
   [[nodiscard]] Estimate estimate(Collective asked, profiles::Bytes bytes) const;
   [[nodiscard]] CollectiveChoice explain(Collective asked, profiles::Bytes bytes) const;
 
@@ -81,6 +84,7 @@ class CollectiveModel {
   Provenance provenance_ = Provenance::Extrapolated;
   std::array<Chosen, 4> chosen_;                   ///< by operation that NCCL models
   std::array<std::array<Curve, 2>, 2> exchanges_;  ///< all-to-all, send/receive: small, large
+  Curve hand_over_;
 };
 
 /// The same for one call.

@@ -9,17 +9,22 @@ namespace {
 using profiles::Cluster;
 using profiles::IntraNodeKind;
 using profiles::JsonNode;
+using profiles::PeerToPeer;
 
 FabricOverhead read_fabric(const JsonNode& node) {
   node.refuse_unknown_keys(
-      {"call_seconds", "ll_hop_scale", "ll_speed", "block_call_seconds", "efficiency",
-       "fill_seconds", "exchange_call_seconds", "send_call_seconds", "exchange_block_seconds",
+      {"call_seconds", "ll_hop_scale", "ll_speed", "ll128_speed", "block_call_seconds",
+       "efficiency", "own_piece_steps", "gather_own_piece_steps", "fill_seconds",
+       "exchange_call_seconds", "send_call_seconds", "exchange_block_seconds",
        "exchange_ll_bytes_per_second", "exchange_efficiency", "exchange_fill_seconds",
        "exchange_own_piece_steps", "spread", "source"});
   FabricOverhead out;
   out.call = node.at("call_seconds").number();
   out.ll_hop_scale = node.at("ll_hop_scale").positive_number();
   out.ll_speed = node.at("ll_speed").positive_number();
+  out.ll128_speed = node.at("ll128_speed").positive_number();
+  out.own_piece = node.at("own_piece_steps").number();
+  out.gather_own_piece = node.at("gather_own_piece_steps").number();
   out.block_call = node.at("block_call_seconds").number();
   out.efficiency = node.at("efficiency").positive_number();
   out.fill = node.at("fill_seconds").number();
@@ -44,6 +49,14 @@ NetworkOverhead read_network(const JsonNode& node) {
   out.spread = node.at("spread").positive_number();
   out.measured = node.at("measured").boolean();
   return out;
+}
+
+PcieReach read_reach(const JsonNode& node) {
+  node.refuse_unknown_keys(
+      {"neighbours", "in_socket", "across_sockets", "across_old_sockets", "source"});
+  return {node.at("neighbours").positive_number(), node.at("in_socket").positive_number(),
+          node.at("across_sockets").positive_number(),
+          node.at("across_old_sockets").positive_number()};
 }
 
 TimingOverhead read_timing(const JsonNode& node) {
@@ -79,13 +92,11 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   const auto node = files.find("collectives/overheads");
   if (!node) throw profiles::InputError("profile of collectives", "collectives/overheads", "none");
   node->require_schema("collectives");
-  node->refuse_unknown_keys({"schema", "source", "method", "own_piece_steps", "ll_own_piece_steps",
-                             "ll_load", "ll_load_bytes", "block_hop_scale", "nvls_call_seconds",
-                             "nvls_fill_seconds", "exchange_near_peer_seconds",
-                             "exchange_peer_seconds", "pcie_reach", "fabrics", "networks",
-                             "timings"});
+  node->refuse_unknown_keys(
+      {"schema", "source", "method", "ll_own_piece_steps", "ll_load", "ll_load_bytes",
+       "block_hop_scale", "nvls_call_seconds", "nvls_fill_seconds", "exchange_near_peer_seconds",
+       "exchange_peer_seconds", "pcie_reach", "fabrics", "networks", "timings"});
   CollectiveProfile out;
-  out.own_piece = node->at("own_piece_steps").number();
   out.ll_own_piece = node->at("ll_own_piece_steps").number();
   out.ll_load = node->at("ll_load").number();
   out.ll_load_bytes = node->at("ll_load_bytes").positive_number();
@@ -94,10 +105,11 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   out.nvls_fill = node->at("nvls_fill_seconds").number();
   out.exchange_near_peer = node->at("exchange_near_peer_seconds").number();
   out.exchange_peer = node->at("exchange_peer_seconds").number();
-  const JsonNode reach = node->at("pcie_reach");
-  reach.refuse_unknown_keys({"below_switch", "in_socket", "in_host", "source"});
-  out.pcie_reach = {reach.at("below_switch").positive_number(),
-                    reach.at("in_socket").positive_number(), reach.at("in_host").positive_number()};
+  const JsonNode reaches = node->at("pcie_reach");
+  reaches.refuse_unknown_keys({"none", "switch", "host"});
+  for (const auto reach : {PeerToPeer::None, PeerToPeer::Switch, PeerToPeer::Host}) {
+    out.pcie_reach.emplace(reach, read_reach(reaches.at(profiles::name(reach))));
+  }
   for (const auto& [name, fabric] : node->at("fabrics").members()) {
     out.fabrics.emplace(name, read_fabric(fabric));
   }
@@ -105,9 +117,11 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
     out.networks.emplace(name, read_network(network));
   }
   const JsonNode timings = node->at("timings");
-  timings.refuse_unknown_keys({"launched", "kernel", "program"});
-  for (const auto& [name, timing] : timings.members()) {
-    out.timings.emplace(name, read_timing(timing));
+  timings.refuse_unknown_keys(
+      {"launched", "kernel", "program", "old_host_scale", "old_host_source"});
+  out.old_host_scale = timings.at("old_host_scale").positive_number();
+  for (const char* name : {"launched", "kernel", "program"}) {
+    if (const auto timing = timings.find(name)) out.timings.emplace(name, read_timing(*timing));
   }
   for (const std::string& file : files.names("collectives")) {
     if (!file.starts_with("nccl-")) continue;

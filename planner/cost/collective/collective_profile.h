@@ -19,11 +19,13 @@ namespace meshplan::planner {
 /// `fill`. own_piece: each rank also copies its own piece once, which takes a part of a step, and
 /// is why few ranks do not reach the bandwidth of many.
 struct FabricOverhead {
-  double call = 0;          ///< on NCCL's base latency; may be negative
-  double ll_hop_scale = 1;  ///< of LL's hops
-  double ll_speed = 1;      ///< LL's bandwidth over NCCL's cap of it
-  double block_call = 0;    ///< more of LL128 and Simple
-  double efficiency = 1;    ///< of the links under LL128 and Simple
+  double call = 0;                             ///< on NCCL's base latency; may be negative
+  double ll_hop_scale = 1;                     ///< of LL's hops
+  double ll_speed = 1;                         ///< LL's bandwidth over NCCL's cap of it
+  double ll128_speed = 1;                      ///< LL128's, beside `efficiency`
+  double block_call = 0;                       ///< more of LL128 and Simple
+  double efficiency = 1;                       ///< of the links under LL128 and Simple
+  double own_piece = 0, gather_own_piece = 0;  ///< steps; all-gathers write the output besides
   double fill = 0;
   double exchange_call = 0;                   ///< all-to-all, on the base of a ring call
   double send_call = 0;                       ///< send/receive, the same
@@ -44,10 +46,11 @@ struct NetworkOverhead {
   bool measured = false;  ///< fitted; else taken over from a kind like it
 };
 
-/// Part of a PCIe link that a group gets, by how far its ranks on a node are apart: peer-to-peer
-/// works below one switch; beyond, the data go through host memory, then between sockets.
+/// Part of a PCIe link that a group gets on a node without NVLink, by how far its ranks are apart:
+/// two neighbours, up to half of the node's devices, more of them. Hosts as old as Ampere have a
+/// slower link between their sockets.
 struct PcieReach {
-  double below_switch = 1, in_socket = 1, in_host = 1;
+  double neighbours = 1, in_socket = 1, across_sockets = 1, across_old_sockets = 1;
 };
 
 /// What a way of timing shows besides the call itself (call_timing.h). Seconds.
@@ -63,8 +66,9 @@ struct CollectiveProfile {
   std::map<std::string, FabricOverhead> fabrics;
   std::map<std::string, NetworkOverhead> networks;
   std::map<std::string, TimingOverhead> timings;  ///< by name of a CallTiming; absent: nothing
-  PcieReach pcie_reach;
-  double own_piece = 0, ll_own_piece = 0;
+  double old_host_scale = 1;  ///< of launches and waits on the hosts of Ampere and older
+  std::map<profiles::PeerToPeer, PcieReach> pcie_reach;
+  double ll_own_piece = 0;  ///< steps, as own_piece of FabricOverhead
   double ll_load = 0,
          ll_load_bytes = 1;             ///< of LL: its latency grows by that part, half of it here
   double block_hop_scale = 1;           ///< of the hops of LL128 and Simple

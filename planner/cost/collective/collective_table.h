@@ -4,6 +4,7 @@
 
 #include "planner/cost/collective/call_timing.h"
 #include "planner/cost/collective/collective.h"
+#include "planner/cost/collective/collective_source.h"
 #include "profiles/units.h"
 
 namespace meshplan::planner {
@@ -16,12 +17,17 @@ struct MeasuredCollective {
   std::string cluster;
   profiles::Seconds time{0};
   CallTiming timing = CallTiming::Graph;
-  std::string where;  ///< "table.csv:12"
+  std::string source;  ///< empty: not stated
+  std::string where;   ///< "table.csv:12"
 };
 
-/// Reads columns op, bytes, ranks, nodes, cluster, seconds, and where they are there timed
-/// (call_timing.h) or else source; others are ignored. Refuses missing columns, unknown operations
-/// and numbers that no measurement has, naming the line.
+/// Reads columns op, bytes, ranks, nodes, cluster, seconds, and where they are there source
+/// (collective_source.h) and timed (call_timing.h); others are ignored. Refuses missing columns,
+/// unknown operations and numbers that no measurement has, naming the line.
 std::vector<MeasuredCollective> read_collective_table(const std::string& path);
+
+/// What the program that measured `row` would report by our prices, on `cluster` as the row's
+/// source has it. Refuses more ranks a node than the cluster has.
+profiles::Seconds reported_time(const MeasuredCollective& row, const profiles::Cluster& cluster);
 
 }  // namespace meshplan::planner

@@ -9,8 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "planner/cost/collective/call_timing.h"
-#include "planner/cost/collective/collective_model.h"
 #include "planner/cost/collective/collective_table.h"
 #include "planner/evaluate/split.h"
 #include "profiles/cluster_json.h"
@@ -43,15 +41,11 @@ TEST(CollectiveAccuracy, HoldsOnTheHalfThatWasNotFitted) {
   for (const MeasuredCollective& row :
        read_collective_table(std::string(data) + "/collectives.csv")) {
     const profiles::Cluster& cluster = clusters.at(row.cluster);
-    const GroupShape shape = lone_group(row.ranks, row.nodes, cluster);
-    const profiles::Seconds predicted =
-        as_timed(collective_time(row.operation, row.bytes, shape, cluster).time, row.timing,
-                 row.ranks, row.nodes);
-    const double error = std::abs(predicted / row.time - 1);
+    const double error = std::abs(reported_time(row, cluster) / row.time - 1);
     (is_fitted(row) ? fit : other).absolute.push_back(error);
     by_cluster[row.cluster + (is_fitted(row) ? " (fitted)" : "")].absolute.push_back(error);
     if (!is_fitted(row) && cluster.intra_kind == profiles::IntraNodeKind::NvSwitch &&
-        shape.nodes == 1) {
+        row.nodes == 1) {
       nvswitch.absolute.push_back(error);
     }
   }
@@ -61,12 +55,12 @@ TEST(CollectiveAccuracy, HoldsOnTheHalfThatWasNotFitted) {
   }
   std::printf("fitted half: mean %.1f%%, median %.1f%%; other half: mean %.1f%%, median %.1f%%\n",
               100 * fit.mean(), 100 * fit.median(), 100 * other.mean(), 100 * other.median());
-  EXPECT_LT(fit.mean(), 0.095);
-  EXPECT_LT(fit.median(), 0.05);
-  // Sources that contradict each other on one cluster (L40S, A100, H100: factors of 1.6 to 3) and
-  // hosts that do not reach their links raise the mean far above the median.
-  EXPECT_LT(other.mean(), 0.165);
-  EXPECT_LT(other.median(), 0.07);
+  EXPECT_LT(fit.mean(), 0.08);
+  EXPECT_LT(fit.median(), 0.042);
+  // Kernels that wait for the other rank or not, networks that nobody states and a host that moves
+  // more than its NICs raise the mean far above the median.
+  EXPECT_LT(other.mean(), 0.12);
+  EXPECT_LT(other.median(), 0.068);
   EXPECT_LT(nvswitch.median(), 0.055);
 }
 

@@ -216,6 +216,74 @@ TEST(CollectiveModel, AFewMeasuredTimesOfOthers) {
   EXPECT_NEAR(sixteen.time(Collective::AllReduce, 256_MiB).count(), 2975.4e-6, 450e-6);
 }
 
+/// Bus bandwidth of an all-reduce of 256 MiB among `ranks` of the eight devices of a host.
+double bus_bandwidth(profiles::PeerToPeer reach, int ranks, Cluster cluster) {
+  cluster.peer_to_peer = reach;
+  const CollectiveModel model(lone_group(ranks, 1, cluster), cluster);
+  const Bytes bytes = 256_MiB;
+  return 2.0 * (ranks - 1) / ranks * (bytes / model.time(Collective::AllReduce, bytes)).rate;
+}
+
+TEST(CollectiveModel, WithoutNvlinkDirectCopiesDecideWhatRingsGet) {
+  using profiles::PeerToPeer;
+  const Cluster l40s = load_cluster("l40s-pcie", kFiles);
+  for (const int ranks : {4, 8}) {
+    EXPECT_GT(bus_bandwidth(PeerToPeer::Host, ranks, l40s),
+              2 * bus_bandwidth(PeerToPeer::Switch, ranks, l40s));
+  }
+  // Two neighbours share a switch; without direct copies they meet in host memory as others do.
+  EXPECT_GT(bus_bandwidth(PeerToPeer::Switch, 2, l40s), 15e9);
+  EXPECT_LT(bus_bandwidth(PeerToPeer::None, 2, l40s), 6e9);
+  EXPECT_LE(bus_bandwidth(PeerToPeer::None, 4, l40s), bus_bandwidth(PeerToPeer::Switch, 4, l40s));
+}
+
+TEST(CollectiveModel, ALinkBetweenOldSocketsCarriesLess) {
+  const Cluster l40s = load_cluster("l40s-pcie", kFiles);
+  Cluster a100 = l40s;
+  a100.device.compute_capability = 80;
+  EXPECT_LT(bus_bandwidth(profiles::PeerToPeer::Host, 8, a100),
+            0.85 * bus_bandwidth(profiles::PeerToPeer::Host, 8, l40s));
+}
+
+TEST(CollectiveModel, InHostMemoryAllGroupsMeet) {
+  Cluster l40s = load_cluster("l40s-pcie", kFiles);
+  GroupShape one = lone_group(4, 1, l40s);
+  GroupShape two = one;
+  two.groups_per_node = 2;
+  const auto slowdown = [&](profiles::PeerToPeer reach) {
+    l40s.peer_to_peer = reach;
+    return CollectiveModel(two, l40s).time(Collective::AllReduce, 256_MiB) /
+           CollectiveModel(one, l40s).time(Collective::AllReduce, 256_MiB);
+  };
+  EXPECT_NEAR(slowdown(profiles::PeerToPeer::Switch), 2, 0.05);
+  EXPECT_EQ(slowdown(profiles::PeerToPeer::Host), 1);
+}
+
+TEST(CollectiveModel, ASenderIsDoneBeforeItsReceiver) {
+  for (const std::string& name : kFiles.names("clusters")) {
+    const Cluster cluster = load_cluster(name + ":2", kFiles);
+    for (const int nodes : {1, 2}) {
+      const CollectiveModel model(lone_group(2, nodes, cluster), cluster);
+      for (const Bytes bytes : {1_B, 1_MiB, 1_GiB}) {
+        EXPECT_LE(model.hand_over_time(bytes), model.time(Collective::SendReceive, bytes)) << name;
+      }
+    }
+  }
+  // 300 GB/s: 64 MiB leave an A100 in 224 us besides the latency.
+  const Cluster a100 = load_cluster("dgx-a100-80gb", kFiles);
+  const CollectiveModel pair(lone_group(2, 1, a100), a100);
+  EXPECT_NEAR((pair.hand_over_time(64_MiB) - pair.hand_over_time(0_B)).count(), 224e-6, 1e-6);
+  EXPECT_EQ(CollectiveModel(GroupShape{}, a100).hand_over_time(1_GiB).count(), 0);
+}
+
+TEST(CollectiveModel, BetweenNodesMessagesGoInBlocks) {
+  const Cluster h100 = load_cluster("dgx-h100:2", kFiles);
+  const CollectiveModel inside(lone_group(2, 1, h100), h100);
+  const CollectiveModel across(lone_group(2, 2, h100), h100);
+  EXPECT_EQ(inside.explain(Collective::SendReceive, 1_KiB).protocol, "LL");
+  EXPECT_EQ(across.explain(Collective::SendReceive, 1_KiB).protocol, "Simple");
+}
+
 TEST(CollectiveModel, OneNvlinkDomainAsPublished) {
   // Bus bandwidths of nccl-tests on GB200 NVL72, 4 devices a host: 2 hosts (lixueduan.com,
   // 13-gb200-mnnvl-nccl-test) and a whole rack (github.com/coreweave/nccl-tests/pull/43); 12%.

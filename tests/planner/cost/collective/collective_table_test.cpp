@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "profiles/cluster_load.h"
 #include "profiles/input_error.h"
 
 namespace meshplan::planner {
@@ -40,7 +41,21 @@ TEST_F(CollectiveTable, ReadsRowsAndIgnoresOtherColumns) {
   EXPECT_EQ(rows[0].bytes.count, 512);
   EXPECT_EQ(rows[0].cluster, "dgx-b200");
   EXPECT_DOUBLE_EQ(rows[0].time.count(), 8.84e-6);
+  EXPECT_EQ(rows[0].source, "nccl-tests style, one node");
   EXPECT_EQ(rows[0].where, path_ + ":2");
+}
+
+TEST_F(CollectiveTable, ReportsAreOfTheSourcesHostAndItsWayOfTiming) {
+  const std::string header = "op,bytes,ranks,nodes,cluster,seconds,source\n";
+  const std::string all_reduce = "all_reduce,268435456,4,1,l40s-pcie,1,";
+  const std::string send = "send_recv,67108864,2,1,dgx-a100-80gb,1,";
+  const auto rows = read(header + all_reduce + "nccl-tests style\n" + all_reduce + "ours\n" + send +
+                         "vidur a100_dgx\n" + send + "ours\n");
+  const auto report = [&](std::size_t row) {
+    return reported_time(rows.at(row), profiles::load_cluster(rows.at(row).cluster, {}));
+  };
+  EXPECT_GT(report(0), 2 * report(1));  // its switches let nothing through
+  EXPECT_LT(report(2), report(3));      // the sender's kernel, not the receiver's
 }
 
 TEST_F(CollectiveTable, KnowsHowRowsWereTimed) {
