@@ -15,12 +15,6 @@ void require(bool holds, const char* what) {
   if (!holds) throw std::logic_error(what);
 }
 
-cudaEvent_t untimed_event() {
-  cudaEvent_t event = nullptr;
-  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-  return event;
-}
-
 /// A plain value as a message of floats, whose bits nobody touches.
 template <class T>
 constexpr std::size_t kFloats = (sizeof(T) + sizeof(float) - 1) / sizeof(float);
@@ -41,19 +35,11 @@ struct Letter {
 
 }  // namespace
 
-MailMemory::~MailMemory() {
-  for (const auto& [memory, event] : blocks_) {
-    cudaFree(memory);
-    cudaEventDestroy(event);
-  }
-  for (cudaEvent_t event : events_) cudaEventDestroy(event);
-}
-
 cudaEvent_t MailMemory::take_event() {
   const std::lock_guard lock(mutex_);
   if (idle_events_.empty()) {
     events_.push_back(untimed_event());
-    return events_.back();
+    return events_.back().get();
   }
   const cudaEvent_t event = idle_events_.back();
   idle_events_.pop_back();
@@ -66,31 +52,31 @@ void MailMemory::give_back_event(cudaEvent_t event) {
 }
 
 void* MailMemory::take(std::size_t size, cudaStream_t stream) {
-  const std::lock_guard lock(mutex_);
-  std::deque<Block>& idle = idle_[size];
-  if (!idle.empty() && cudaEventQuery(idle.front().free) == cudaSuccess) {
-    const Block block = idle.front();
-    idle.pop_front();
-    return block.memory;
-  }
   constexpr std::size_t kReserve = 4;
-  if (idle.size() > kReserve) {
-    const Block block = idle.front();
-    idle.pop_front();
-    check(cudaStreamWaitEvent(stream, block.free, cudaEventWaitDefault), "cudaStreamWaitEvent");
-    return block.memory;
+  const std::lock_guard lock(mutex_);
+  std::deque<void*>& idle = idle_[size];
+  if (!idle.empty()) {
+    void* const memory = idle.front();
+    const cudaEvent_t free = blocks_.at(memory).free.get();
+    const bool passed = cudaEventQuery(free) == cudaSuccess;
+    if (passed || idle.size() > kReserve) {
+      if (!passed) {
+        check(cudaStreamWaitEvent(stream, free, cudaEventWaitDefault), "cudaStreamWaitEvent");
+      }
+      idle.pop_front();
+      return memory;
+    }
   }
-  void* memory = nullptr;
-  check(cudaMalloc(&memory, size), "cudaMalloc of a message");
-  blocks_[memory] = untimed_event();
+  Block block{device_memory({static_cast<std::int64_t>(size)}), untimed_event()};
+  void* const memory = block.memory.get();
+  blocks_.emplace(memory, std::move(block));
   return memory;
 }
 
 void MailMemory::give_back(void* memory, std::size_t size, cudaStream_t stream) {
   const std::lock_guard lock(mutex_);
-  const cudaEvent_t event = blocks_.at(memory);
-  check(cudaEventRecord(event, stream), "cudaEventRecord");
-  idle_[size].push_back({memory, event});
+  check(cudaEventRecord(blocks_.at(memory).free.get(), stream), "cudaEventRecord");
+  idle_[size].push_back(memory);
 }
 
 LocalSeat::LocalSeat(CudaDevice& device, Communicator& host, std::shared_ptr<MailMemory> mail,
@@ -149,7 +135,7 @@ void LocalSeat::reduce_into(Buffer mine, const std::vector<Shown>& shown, std::s
   op.count = static_cast<std::int64_t>(mine.count);
   op.type = mine.type;
   op.reduction = reduction;
-  reduce(op, stream());
+  reduce(op, device_.kernels(), stream());
 }
 
 void LocalSeat::all_reduce(Buffer elements, Reduction reduction) {

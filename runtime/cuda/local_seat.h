@@ -18,11 +18,6 @@ namespace meshplan::runtime::cuda {
 /// and events, which live until the last rank is gone.
 class MailMemory {
  public:
-  MailMemory() = default;
-  ~MailMemory();
-  MailMemory(const MailMemory&) = delete;
-  MailMemory& operator=(const MailMemory&) = delete;
-
   /// A block that `stream` may write from now on.
   void* take(std::size_t size, cudaStream_t stream);
   /// After the work of `stream` so far.
@@ -34,13 +29,14 @@ class MailMemory {
 
  private:
   struct Block {
-    void* memory = nullptr;
-    cudaEvent_t free = nullptr;
+    DeviceMemory memory;
+    Event free;  ///< when the work that used it last is done
   };
   std::mutex mutex_;
-  std::unordered_map<std::size_t, std::deque<Block>> idle_;  ///< by size; oldest first
-  std::unordered_map<void*, cudaEvent_t> blocks_;
-  std::vector<cudaEvent_t> events_, idle_events_;  ///< all, and those that nobody has
+  std::unordered_map<void*, Block> blocks_;                  ///< by address
+  std::unordered_map<std::size_t, std::deque<void*>> idle_;  ///< of those, by size; oldest first
+  std::vector<Event> events_;
+  std::vector<cudaEvent_t> idle_events_;  ///< of those, which nobody has
 };
 
 /// A rank's seat in a group of virtual ranks of one device. Data moves by copies and reductions on

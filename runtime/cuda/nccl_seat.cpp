@@ -35,13 +35,13 @@ NcclWatch::~NcclWatch() {
   abort_all();  // of seats whose start failed halfway: a kernel may wait for a peer
 }
 
-ncclResult_t NcclWatch::guarded(const std::function<ncclResult_t()>& call) {
+void NcclWatch::guarded(const std::function<void()>& call) {
   const std::lock_guard lock(mutex_);
   if (aborted_) {
     host_.look_for_failure();
     throw Error("the communicators of this rank were aborted");
   }
-  return call();
+  call();
 }
 
 void NcclWatch::add(ncclComm_t comm) {
@@ -49,22 +49,19 @@ void NcclWatch::add(ncclComm_t comm) {
   comms_.push_back(comm);
 }
 
-void NcclWatch::end(ncclComm_t comm) {
+void NcclWatch::end(ncclComm_t comm, bool quiet) {
   const std::lock_guard lock(mutex_);
   const auto found = std::find(comms_.begin(), comms_.end(), comm);
   if (found == comms_.end()) return;  // aborted
   comms_.erase(found);
-  // A rank that throws has told nobody yet: its peers may never come to a quiet end.
-  bool healthy = std::uncaught_exceptions() == 0;
   try {
     host_.look_for_failure();
   } catch (...) {
-    healthy = false;
+    quiet = false;
   }
   ncclResult_t state = ncclSuccess;
-  healthy = healthy && ncclCommGetAsyncError(comm, &state) == ncclSuccess && state == ncclSuccess;
-  // Finalize would wait for the peers to finalize as well; what was issued has been waited for.
-  if (healthy) {
+  quiet = quiet && ncclCommGetAsyncError(comm, &state) == ncclSuccess && state == ncclSuccess;
+  if (quiet) {
     ncclCommDestroy(comm);
   } else {
     ncclCommAbort(comm);
@@ -128,9 +125,15 @@ NcclSeat::NcclSeat(CudaDevice& device, std::unique_ptr<Communicator> host,
 }
 
 NcclSeat::~NcclSeat() {
-  if (estimator_ != nullptr) watch_->end(estimator_);
-  if (comm_ != nullptr) watch_->end(comm_);
-  if (flag_ != nullptr) cudaFree(flag_);
+  // A rank that throws has told nobody yet: its peers may never come to what was issued.
+  bool quiet = std::uncaught_exceptions() == 0;
+  try {
+    if (comm_ != nullptr && quiet) device_.wait_for(queue_, "the last call of a communicator");
+  } catch (const std::exception&) {
+    quiet = false;
+  }
+  if (estimator_ != nullptr) watch_->end(estimator_, quiet);
+  if (comm_ != nullptr) watch_->end(comm_, quiet);
 }
 
 /// Each group starts from an id of its own, made by its first rank: groups of one split start
@@ -150,51 +153,46 @@ void NcclSeat::start() {
   if (size() == 1 && !alone_) return;
   const ncclUniqueId id = shared_id();
   device_.measure_communicator([&] {
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;
-    check(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig",
-          comm_);
-    ncclResult_t state = ncclInProgress;
     try {
+      ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+      config.blocking = 0;
+      check(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig",
+            nullptr);
+      ncclResult_t state = ncclInProgress;
       device_.poll("a communicator of " + std::to_string(size()) + " ranks to start", [&] {
         check(ncclCommGetAsyncError(comm_, &state), "ncclCommGetAsyncError", comm_);
         return state != ncclInProgress;
       });
       check(state, "ncclCommInitRankConfig", comm_);
     } catch (...) {
-      ncclCommAbort(comm_);
+      if (comm_ != nullptr) ncclCommAbort(comm_);
       comm_ = nullptr;
       throw;
     }
     watch_->add(comm_);
-    void* flag = nullptr;
-    check(cudaMalloc(&flag, sizeof(float)), "cudaMalloc");
-    flag_ = static_cast<float*>(flag);
-    check(cudaMemset(flag_, 0, sizeof(float)), "cudaMemset");
+    flag_ = device_memory({sizeof(float)});
+    // On the stream that reads it: the default stream would not come before.
+    check(cudaMemsetAsync(flag_.get(), 0, sizeof(float), stream()), "cudaMemsetAsync");
     // The first calls connect the ranks, which takes memory and time that belong to the start.
     barrier();
-    const cudaStream_t used = stream();
-    device_.poll("a communicator to connect", [used] {
-      const cudaError_t status = cudaStreamQuery(used);
-      if (status == cudaErrorNotReady) return false;
-      check(status, "the first call of a communicator");
-      return true;
-    });
+    device_.wait_for(queue_, "a communicator to connect");
   });
 }
 
 void NcclSeat::issue(const char* name, const std::function<ncclResult_t()>& call) {
   watch_->note(name);
-  check(watch_->guarded(call), name, comm_);
+  // Checked under the guard, since an aborted communicator cannot tell what was wrong.
+  watch_->guarded([&] { check(call(), name, comm_); });
   // A non-blocking communicator may still be issuing: other work on the stream comes after it.
-  ncclResult_t state = ncclInProgress;
   const auto issued = [&] {
-    check(watch_->guarded([&] { return ncclCommGetAsyncError(comm_, &state); }),
-          "ncclCommGetAsyncError", comm_);
+    ncclResult_t state = ncclInProgress;
+    watch_->guarded([&] {
+      check(ncclCommGetAsyncError(comm_, &state), "ncclCommGetAsyncError", comm_);
+      check(state, name, comm_);
+    });
     return state != ncclInProgress;
   };
   if (!issued()) device_.poll(name, issued);
-  check(state, name, comm_);
 }
 
 void NcclSeat::copy(ConstBuffer from, Buffer to) {
@@ -257,8 +255,9 @@ void NcclSeat::all_to_all(ConstBuffer mine, Buffer theirs) {
 
 void NcclSeat::barrier() {
   if (comm_ == nullptr) return;
-  issue("barrier",
-        [&] { return ncclAllReduce(flag_, flag_, 1, ncclFloat32, ncclSum, comm_, stream()); });
+  issue("barrier", [&] {
+    return ncclAllReduce(flag_.get(), flag_.get(), 1, ncclFloat32, ncclSum, comm_, stream());
+  });
 }
 
 void NcclSeat::send(ConstBuffer elements, int peer, int /*tag*/) {
@@ -327,23 +326,25 @@ std::optional<profiles::Seconds> NcclSeat::estimated(CollectiveCall call, std::s
     watch_->add(estimator_);
   }
   ncclSimInfo_t info = NCCL_SIM_INFO_INITIALIZER;
-  const ncclDataType_t nccl_type = type_of(ConstBuffer(flag_, count, type));
+  const ncclDataType_t nccl_type = type_of(ConstBuffer(flag_.get(), count, type));
   const std::size_t part = count / static_cast<std::size_t>(size());
   // Nothing is read or written, so any memory of the device will do.
-  const ncclResult_t status = watch_->guarded([&] {
+  void* const any = flag_.get();
+  ncclResult_t status = ncclSuccess;
+  watch_->guarded([&] {
     ncclGroupStart();
     switch (call) {
       case CollectiveCall::AllReduce:
-        ncclAllReduce(flag_, flag_, count, nccl_type, ncclSum, estimator_, stream());
+        ncclAllReduce(any, any, count, nccl_type, ncclSum, estimator_, stream());
         break;
       case CollectiveCall::AllGather:
-        ncclAllGather(flag_, flag_, part, nccl_type, estimator_, stream());
+        ncclAllGather(any, any, part, nccl_type, estimator_, stream());
         break;
       case CollectiveCall::ReduceScatter:
-        ncclReduceScatter(flag_, flag_, part, nccl_type, ncclSum, estimator_, stream());
+        ncclReduceScatter(any, any, part, nccl_type, ncclSum, estimator_, stream());
         break;
     }
-    return ncclGroupSimulateEnd(&info);
+    status = ncclGroupSimulateEnd(&info);
   });
   if (status != ncclSuccess || !(info.estimatedTime > 0)) return std::nullopt;
   return profiles::Seconds{static_cast<double>(info.estimatedTime) * 1e-6};  // microseconds

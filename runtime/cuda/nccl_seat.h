@@ -26,10 +26,10 @@ class NcclWatch {
   NcclWatch& operator=(const NcclWatch&) = delete;
 
   /// Runs `call` while no communicator is being aborted; throws if they have been.
-  ncclResult_t guarded(const std::function<ncclResult_t()>& call);
+  void guarded(const std::function<void()>& call);
   void add(ncclComm_t comm);
-  /// Ends a communicator: quietly when all is well, by abort after a failure.
-  void end(ncclComm_t comm);
+  /// Ends a communicator whose calls are done, if `quiet` and all is well; else aborts it.
+  void end(ncclComm_t comm, bool quiet);
   /// What is being issued, for the message of a failure.
   void note(const char* call);
 
@@ -111,7 +111,7 @@ class NcclSeat final : public Communicator {
   ncclComm_t comm_ = nullptr;       ///< none: one rank, whose calls are copies
   ncclComm_t estimator_ = nullptr;  ///< blocking; only simulates
   bool no_estimator_ = false;       ///< it could not be made
-  float* flag_ = nullptr;           ///< device memory that a barrier reduces
+  DeviceMemory flag_;               ///< a float that barriers reduce
 };
 
 }  // namespace meshplan::runtime::cuda
