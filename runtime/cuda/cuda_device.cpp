@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <thread>
 
 #include "runtime/cuda/check.h"
@@ -36,7 +37,7 @@ CudaDevice::CudaDevice(RankPlace place, Communicator& host, const MakeWorld& mak
         return blocks_.back().get();
       }),
       clock_(place_.epoch) {
-  measure_communicator([&] { world_ = make_world(*this); });
+  world_ = make_world(*this);
 }
 
 CudaDevice::~CudaDevice() {
@@ -44,6 +45,10 @@ CudaDevice::~CudaDevice() {
   world_.reset();
   // Without a word on failure: the device may be the reason why this goes.
   for (int q = 0; q < kQueues; ++q) cudaStreamSynchronize(stream(static_cast<Queue>(q)));
+  // Other virtual ranks read tensors of this one, and may not know yet that it is going.
+  if (std::uncaught_exceptions() == 0 || place_.mail == nullptr) return;
+  for (DeviceMemory& block : blocks_) place_.mail->inherit(std::move(block));
+  for (auto& [address, block] : apart_) place_.mail->inherit(std::move(block));
 }
 
 void* CudaDevice::allocate(Bytes size, MemoryTerm term, Queue first_user) {

@@ -14,6 +14,7 @@
 #include "runtime/cuda/arena.h"
 #include "runtime/cuda/event_clock.h"
 #include "runtime/cuda/handles.h"
+#include "runtime/cuda/mail_memory.h"
 #include "runtime/cuda/staging.h"
 #include "runtime/cuda/streams.h"
 #include "runtime/device/device.h"
@@ -28,8 +29,9 @@ struct RankPlace {
   /// The queue of the kernels on the compute stream; ranks that take turns share one.
   std::shared_ptr<kernels::cuda::Queue> kernels;
   std::shared_ptr<const Epoch> epoch;
-  profiles::Seconds timeout{60};  ///< of a wait for the device
-  profiles::Bytes context;        ///< that the driver's context took; 0: not known
+  std::shared_ptr<MailMemory> mail;  ///< of virtual ranks; none for a rank on its own
+  profiles::Seconds timeout{60};     ///< of a wait for the device
+  profiles::Bytes context;           ///< that the driver's context took; 0: not known
 };
 
 /// One GPU, or a part of one, as the device of one rank: a stream a queue, operations by
@@ -67,6 +69,7 @@ class CudaDevice final : public Device {
 
   [[nodiscard]] int ordinal() const { return place_.ordinal; }
   [[nodiscard]] cudaStream_t stream(Queue queue) const { return (*place_.streams)[queue]; }
+  [[nodiscard]] const std::shared_ptr<MailMemory>& mail() const { return place_.mail; }
   [[nodiscard]] kernels::cuda::Queue& kernels() const { return *place_.kernels; }
   [[nodiscard]] profiles::Seconds timeout() const { return place_.timeout; }
   /// Polls `done` until it holds; ends with RankFailure when another rank fails, or the timeout

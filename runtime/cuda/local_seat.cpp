@@ -35,50 +35,6 @@ struct Letter {
 
 }  // namespace
 
-cudaEvent_t MailMemory::take_event() {
-  const std::lock_guard lock(mutex_);
-  if (idle_events_.empty()) {
-    events_.push_back(untimed_event());
-    return events_.back().get();
-  }
-  const cudaEvent_t event = idle_events_.back();
-  idle_events_.pop_back();
-  return event;
-}
-
-void MailMemory::give_back_event(cudaEvent_t event) {
-  const std::lock_guard lock(mutex_);
-  idle_events_.push_back(event);
-}
-
-void* MailMemory::take(std::size_t size, cudaStream_t stream) {
-  constexpr std::size_t kReserve = 4;
-  const std::lock_guard lock(mutex_);
-  std::deque<void*>& idle = idle_[size];
-  if (!idle.empty()) {
-    void* const memory = idle.front();
-    const cudaEvent_t free = blocks_.at(memory).free.get();
-    const bool passed = cudaEventQuery(free) == cudaSuccess;
-    if (passed || idle.size() > kReserve) {
-      if (!passed) {
-        check(cudaStreamWaitEvent(stream, free, cudaEventWaitDefault), "cudaStreamWaitEvent");
-      }
-      idle.pop_front();
-      return memory;
-    }
-  }
-  Block block{device_memory({static_cast<std::int64_t>(size)}), untimed_event()};
-  void* const memory = block.memory.get();
-  blocks_.emplace(memory, std::move(block));
-  return memory;
-}
-
-void MailMemory::give_back(void* memory, std::size_t size, cudaStream_t stream) {
-  const std::lock_guard lock(mutex_);
-  check(cudaEventRecord(blocks_.at(memory).free.get(), stream), "cudaEventRecord");
-  idle_[size].push_back(memory);
-}
-
 LocalSeat::LocalSeat(CudaDevice& device, Communicator& host, std::shared_ptr<MailMemory> mail,
                      Queue queue)
     : device_(device), host_(host), mail_(std::move(mail)), queue_(queue) {

@@ -2,42 +2,15 @@
 #include <cuda_runtime_api.h>
 
 #include <array>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "runtime/communicator/communicator.h"
 #include "runtime/cuda/cuda_device.h"
+#include "runtime/cuda/mail_memory.h"
 
 namespace meshplan::runtime::cuda {
-
-/// What the virtual ranks of one device share: memory in which messages wait for their receivers,
-/// and events, which live until the last rank is gone.
-class MailMemory {
- public:
-  /// A block that `stream` may write from now on.
-  void* take(std::size_t size, cudaStream_t stream);
-  /// After the work of `stream` so far.
-  void give_back(void* memory, std::size_t size, cudaStream_t stream);
-
-  /// Without times. Given back when every wait for it has been issued.
-  cudaEvent_t take_event();
-  void give_back_event(cudaEvent_t event);
-
- private:
-  struct Block {
-    DeviceMemory memory;
-    Event free;  ///< when the work that used it last is done
-  };
-  std::mutex mutex_;
-  std::unordered_map<void*, Block> blocks_;                  ///< by address
-  std::unordered_map<std::size_t, std::deque<void*>> idle_;  ///< of those, by size; oldest first
-  std::vector<Event> events_;
-  std::vector<cudaEvent_t> idle_events_;  ///< of those, which nobody has
-};
 
 /// A rank's seat in a group of virtual ranks of one device. Data moves by copies and reductions on
 /// the device; ranks wait for each other by events alone, so that nothing spins on it and a rank

@@ -22,8 +22,7 @@ void require(bool holds, const char* what) {
 
 }  // namespace
 
-NcclWatch::NcclWatch(int ordinal, Communicator& host)
-    : host_(host), thread_([this, ordinal] { watch(ordinal); }) {}
+NcclWatch::NcclWatch(Communicator& host) : host_(host), thread_([this] { watch(); }) {}
 
 NcclWatch::~NcclWatch() {
   {
@@ -49,11 +48,10 @@ void NcclWatch::add(ncclComm_t comm) {
   comms_.push_back(comm);
 }
 
-void NcclWatch::end(ncclComm_t comm, bool quiet) {
+bool NcclWatch::end(ncclComm_t comm, bool quiet) {
   const std::lock_guard lock(mutex_);
   const auto found = std::find(comms_.begin(), comms_.end(), comm);
-  if (found == comms_.end()) return;  // aborted
-  comms_.erase(found);
+  if (found == comms_.end()) return false;  // aborted
   try {
     host_.look_for_failure();
   } catch (...) {
@@ -61,11 +59,13 @@ void NcclWatch::end(ncclComm_t comm, bool quiet) {
   }
   ncclResult_t state = ncclSuccess;
   quiet = quiet && ncclCommGetAsyncError(comm, &state) == ncclSuccess && state == ncclSuccess;
-  if (quiet) {
-    ncclCommDestroy(comm);
-  } else {
-    ncclCommAbort(comm);
+  if (!quiet) {
+    abort_all();
+    return false;
   }
+  comms_.erase(found);
+  ncclCommDestroy(comm);
+  return true;
 }
 
 void NcclWatch::note(const char* call) {
@@ -80,8 +80,7 @@ void NcclWatch::abort_all() {
   aborted_ = true;
 }
 
-void NcclWatch::watch(int ordinal) {
-  cudaSetDevice(ordinal);
+void NcclWatch::watch() {
   constexpr auto kGlance = std::chrono::milliseconds(100);
   std::unique_lock lock(mutex_);
   while (!stop_) {
@@ -107,7 +106,7 @@ void NcclWatch::watch(int ordinal) {
 NcclSeat::NcclSeat(CudaDevice& device, Communicator& host, bool alone)
     : device_(device),
       host_(host),
-      watch_(std::make_shared<NcclWatch>(device.ordinal(), host)),
+      watch_(std::make_shared<NcclWatch>(host)),
       queue_(Queue::Compute),
       alone_(alone) {
   start();
@@ -132,8 +131,14 @@ NcclSeat::~NcclSeat() {
   } catch (const std::exception&) {
     quiet = false;
   }
-  if (estimator_ != nullptr) watch_->end(estimator_, quiet);
-  if (comm_ != nullptr) watch_->end(comm_, quiet);
+  end(quiet);
+}
+
+void NcclSeat::end(bool quiet) {
+  if (estimator_ != nullptr) quiet = watch_->end(estimator_, quiet);
+  if (comm_ != nullptr) quiet = watch_->end(comm_, quiet);
+  // What was aborted ends now; until then it may still use the memory of this seat.
+  if (!quiet) cudaStreamSynchronize(stream());
 }
 
 /// Each group starts from an id of its own, made by its first rank: groups of one split start
@@ -153,30 +158,36 @@ void NcclSeat::start() {
   if (size() == 1 && !alone_) return;
   const ncclUniqueId id = shared_id();
   device_.measure_communicator([&] {
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    const ncclResult_t status = ncclCommInitRankConfig(&comm_, size(), id, rank(), &config);
+    if (comm_ != nullptr) watch_->add(comm_);
     try {
-      ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-      config.blocking = 0;
-      check(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig",
-            nullptr);
-      ncclResult_t state = ncclInProgress;
-      device_.poll("a communicator of " + std::to_string(size()) + " ranks to start", [&] {
-        check(ncclCommGetAsyncError(comm_, &state), "ncclCommGetAsyncError", comm_);
-        return state != ncclInProgress;
-      });
-      check(state, "ncclCommInitRankConfig", comm_);
+      check(status, "ncclCommInitRankConfig", nullptr);
+      wait_until_issued("a communicator of " + std::to_string(size()) + " ranks to start");
+      flag_ = device_memory({sizeof(float)});
+      // On the stream that reads it: the default stream would not come before.
+      check(cudaMemsetAsync(flag_.get(), 0, sizeof(float), stream()), "cudaMemsetAsync");
+      // The first calls connect the ranks, which takes memory and time that belong to the start.
+      barrier();
+      device_.wait_for(queue_, "a communicator to connect");
     } catch (...) {
-      if (comm_ != nullptr) ncclCommAbort(comm_);
-      comm_ = nullptr;
+      end(/*quiet=*/false);
       throw;
     }
-    watch_->add(comm_);
-    flag_ = device_memory({sizeof(float)});
-    // On the stream that reads it: the default stream would not come before.
-    check(cudaMemsetAsync(flag_.get(), 0, sizeof(float), stream()), "cudaMemsetAsync");
-    // The first calls connect the ranks, which takes memory and time that belong to the start.
-    barrier();
-    device_.wait_for(queue_, "a communicator to connect");
   });
+}
+
+void NcclSeat::wait_until_issued(const std::string& what) {
+  const auto issued = [&] {
+    ncclResult_t state = ncclInProgress;
+    watch_->guarded([&] {
+      check(ncclCommGetAsyncError(comm_, &state), "ncclCommGetAsyncError", comm_);
+      check(state, what, comm_);
+    });
+    return state != ncclInProgress;
+  };
+  if (!issued()) device_.poll(what, issued);
 }
 
 void NcclSeat::issue(const char* name, const std::function<ncclResult_t()>& call) {
@@ -184,15 +195,7 @@ void NcclSeat::issue(const char* name, const std::function<ncclResult_t()>& call
   // Checked under the guard, since an aborted communicator cannot tell what was wrong.
   watch_->guarded([&] { check(call(), name, comm_); });
   // A non-blocking communicator may still be issuing: other work on the stream comes after it.
-  const auto issued = [&] {
-    ncclResult_t state = ncclInProgress;
-    watch_->guarded([&] {
-      check(ncclCommGetAsyncError(comm_, &state), "ncclCommGetAsyncError", comm_);
-      check(state, name, comm_);
-    });
-    return state != ncclInProgress;
-  };
-  if (!issued()) device_.poll(name, issued);
+  wait_until_issued(name);
 }
 
 void NcclSeat::copy(ConstBuffer from, Buffer to) {
@@ -306,14 +309,21 @@ ncclComm_t NcclSeat::start_blocking() {
   const auto start = std::make_shared<Start>();
   start->id = shared_id();
   std::thread([start, rank = rank(), size = size(), ordinal = device_.ordinal()] {
-    cudaSetDevice(ordinal);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 1;
-    start->status = ncclCommInitRankConfig(&start->comm, size, start->id, rank, &config);
+    start->status = ncclUnhandledCudaError;
+    if (cudaSetDevice(ordinal) == cudaSuccess) {
+      start->status = ncclCommInitRankConfig(&start->comm, size, start->id, rank, &config);
+    }
+    if (start->status != ncclSuccess && start->comm != nullptr) ncclCommAbort(start->comm);
     start->done = true;
-  }).detach();  // if it never ends, the run has failed and so will the process
-  device_.poll("a communicator for estimates to start", [&] { return start->done.load(); });
-  return start->status == ncclSuccess ? start->comm : nullptr;
+  }).detach();
+  // A run does without estimates, so a start that hangs is left behind before peers lose patience.
+  const auto begin = std::chrono::steady_clock::now();
+  device_.poll("a communicator for estimates to start", [&] {
+    return start->done.load() || std::chrono::steady_clock::now() - begin > device_.timeout() / 2;
+  });
+  return start->done && start->status == ncclSuccess ? start->comm : nullptr;
 }
 
 std::optional<profiles::Seconds> NcclSeat::estimated(CollectiveCall call, std::size_t count,

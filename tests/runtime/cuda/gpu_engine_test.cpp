@@ -288,7 +288,7 @@ TEST_F(GpuEngine, ARankThatIsSilentEndsTheOthersWithinTheTimeout) {
   EXPECT_THAT(failure_of(*engine_, Seconds{0.5},
                          [] { std::this_thread::sleep_for(std::chrono::milliseconds(1200)); }),
               testing::AnyOf(testing::HasSubstr("rank 0 waited 0.5"),
-                             testing::HasSubstr("rank 1 made no progress for 0.5")));
+                             testing::HasSubstr("made no progress for 0.5")));
 }
 
 }  // namespace

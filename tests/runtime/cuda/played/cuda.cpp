@@ -375,6 +375,11 @@ void fail_next(const std::string& call, int error, int spared) {
   state().failures[call] = {error, spared};
 }
 
+bool failed(const std::string& call) {
+  const std::lock_guard lock(state().failures_mutex);
+  return state().failures.erase(call) == 0;
+}
+
 int stored_failure(const char* call) {
   const std::lock_guard lock(state().failures_mutex);
   const auto found = state().failures.find(call);
@@ -523,9 +528,9 @@ cudaError_t cudaMalloc(void** memory, std::size_t size) {
   if (const cudaError_t error = begun("cudaMalloc", current)) return said(error);
   start_context(current);
   if (size == 0) return cudaSuccess;
-  std::size_t free = 0, total = 0;
-  cudaMemGetInfo(&free, &total);
-  if (size > free) return said(cudaErrorMemoryAllocation);
+  if (static_cast<std::int64_t>(size) > machine().memory_bytes - used_memory(current)) {
+    return said(cudaErrorMemoryAllocation);
+  }
   *memory = mapped(size, current);
   return *memory == nullptr ? said(cudaErrorMemoryAllocation) : cudaSuccess;
 }

@@ -389,11 +389,9 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
   return ncclSuccess;
 }
 
+/// A rank that fails is heard of by those that wait for it.
 ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId id, int rank,
                                     ncclConfig_t* config) {
-  if (const int error = stored_failure("ncclCommInitRankConfig")) {
-    return static_cast<ncclResult_t>(error);
-  }
   std::uint64_t number = 0;
   std::memcpy(&number, id.internal, sizeof(number));
   std::shared_ptr<Clique> clique;
@@ -406,29 +404,39 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId id
       found->missing = found->ranks.size();
     }
     clique = found;
+  }
+  if (const int error = stored_failure("ncclCommInitRankConfig")) {
+    clique->error = ncclRemoteError;
+    clique->changed.notify_all();
+    return static_cast<ncclResult_t>(error);
+  }
+  {
+    const std::lock_guard lock(cliques().mutex);
     cliques().ever.push_back(std::make_unique<ncclComm>());
     *comm = cliques().ever.back().get();
     cliques().comms.insert(*comm);
   }
   count_communicator(1);
   take_memory(current_device(), kMemoryOfCommunicator);
-  (*comm)->clique = clique;
-  (*comm)->rank = rank;
-  (*comm)->device = current_device();
-  (*comm)->blocking = config->blocking != 0;
+  ncclComm& made = **comm;
+  made.clique = clique;
+  made.rank = rank;
+  made.device = current_device();
+  made.blocking = config->blocking != 0;
   std::unique_lock lock(clique->mutex);
   for (const ncclComm_t other : clique->ranks) {
-    if (other != nullptr && other->device == (*comm)->device) {
+    if (other != nullptr && other->device == made.device) {
       report("NCCL: two ranks on one device");
       return ncclInvalidUsage;
     }
   }
-  clique->ranks[static_cast<std::size_t>(rank)] = *comm;
+  clique->ranks[static_cast<std::size_t>(rank)] = &made;
   --clique->missing;
   clique->changed.notify_all();
-  if (!(*comm)->blocking) return ncclInProgress;
-  return waited(lock, **comm, [&] { return clique->missing == 0; }) ? ncclSuccess
-                                                                    : ncclInternalError;
+  if (!made.blocking) return ncclInProgress;
+  const auto there = [&] { return clique->missing == 0 || clique->error != ncclSuccess; };
+  if (!waited(lock, made, there)) return ncclInternalError;
+  return static_cast<ncclResult_t>(clique->error.load());
 }
 
 /// Also what gets a call of a non-blocking communicator on: the second time it is issued.
@@ -437,6 +445,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* error) {
   *error = static_cast<ncclResult_t>(comm->error.load());
   if (*error != ncclSuccess) return ncclSuccess;
   *error = static_cast<ncclResult_t>(comm->clique->error.load(std::memory_order_relaxed));
+  if (*error != ncclSuccess) return ncclSuccess;
   if (comm->clique->missing.load(std::memory_order_relaxed) > 0) *error = ncclInProgress;
   if (comm->to_issue && *error == ncclSuccess) {
     if (++comm->polls < 2) {

@@ -54,6 +54,8 @@ Alive alive();
 
 /// The next call of this name fails once, after `spared` more that do not.
 void fail_next(const std::string& call, int error, int spared = 0);
+/// Whether the call has failed since; it will not any more.
+bool failed(const std::string& call);
 /// From now on every call that concerns the device fails, as after a fault in a kernel;
 /// cudaSuccess: mended.
 void break_device(int ordinal, cudaError_t error);
