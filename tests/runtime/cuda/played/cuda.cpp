@@ -64,7 +64,7 @@ struct CUstream_st {
     ++issued;
     tail->next.store(node, std::memory_order_release);
     tail = node;
-    signal.fetch_add(1, std::memory_order_relaxed);
+    signal.fetch_add(1, std::memory_order_release);
     wake(&signal);
   }
   [[nodiscard]] std::uint32_t issued_so_far() {
@@ -303,7 +303,7 @@ void CUstream_st::run() {
   for (;;) {
     Node* next = nullptr;
     for (;;) {
-      const std::uint32_t seen = signal.load(std::memory_order_relaxed);
+      const std::uint32_t seen = signal.load(std::memory_order_acquire);
       next = head->next.load(std::memory_order_acquire);
       if (next != nullptr) break;
       wait_on(&signal, seen);
