@@ -115,6 +115,13 @@ struct Failing {
 };
 void PrintTo(const Failing& failing, std::ostream* out) { *out << failing.call; }
 
+/// An error that the call's library knows.
+int error_of(std::string_view call) {
+  if (call.starts_with("nccl")) return ncclInternalError;
+  if (call.starts_with("cublas")) return 14;  // CUBLAS_STATUS_INTERNAL_ERROR
+  return cudaErrorUnknown;                    // of the driver as well
+}
+
 class EveryCall : public testing::TestWithParam<Failing> {};
 
 /// Seats of all kinds meet the failure at the first call, and in the middle of their start or run.
@@ -126,7 +133,7 @@ TEST_P(EveryCall, ThatFailsEndsTheRunInWordsAndLeavesNothing) {
                                         std::pair("tp1,pp1,dp2,mbs2", Seating::Replay)}) {
     for (const int spared : {0, 5, 50}) {
       SCOPED_TRACE(std::string(layout) + ", " + std::to_string(spared) + " spared");
-      played::fail_next(call, 999, spared);
+      played::fail_next(call, error_of(call), spared);
       const std::string said = trained(layout, seating);
       if (!played::failed(call)) continue;  // fewer calls than that
       ++failures;

@@ -315,7 +315,7 @@ void CUstream_st::run() {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     seed = seed * 1664525 + 1013904223;  // now and then late, so that others overtake
-    if (seed >> 28 == 0) std::this_thread::sleep_for(std::chrono::microseconds(30));
+    if (seed >> 26 == 0) std::this_thread::sleep_for(std::chrono::microseconds(30));
     if (state().broken[static_cast<std::size_t>(device)].load() == cudaSuccess) next->work();
     next->work = nullptr;
     done.fetch_add(1, std::memory_order_release);
