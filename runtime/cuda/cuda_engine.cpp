@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "profiles/input_error.h"
 #include "runtime/communicator/lone.h"
 #include "runtime/cuda/check.h"
 #include "runtime/cuda/management.h"
@@ -131,8 +132,9 @@ int CudaEngine::multiprocessors_of_partition(int ordinal, int partitions) const 
   const int all = attribute(cudaDevAttrMultiProcessorCount, ordinal);
   const int size = partition_size(all, partitions);
   if (size == 0) {
-    throw Error(std::to_string(all) + " multiprocessors cannot be cut in " +
-                std::to_string(partitions) + " parts");
+    throw profiles::InputError("--mode partitioned",
+                               std::to_string(partitions) + " parts of 8 multiprocessors or more",
+                               "a device of " + std::to_string(all));
   }
   return size;
 }

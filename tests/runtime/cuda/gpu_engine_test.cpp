@@ -241,18 +241,27 @@ TEST_F(GpuEngine, DevicesTrainAsOneRank) {
 
 /// Neighbours in bf16 are 2^-7 apart relative to their size; errors of the tensors between input
 /// and loss are independent and average over tokens.
+void compare_bf16_with_host(Engine& engine, const std::string& layout, Seating seating) {
+  Training training = tiny_training(tiny_model(Family::Llama), layout);
+  training.workload.data_type = profiles::DataType::Bf16;
+  const auto found = run_on_engine(engine, training, seating, Seconds{100});
+  const std::vector<double>& exact = one_rank_of_the_host(Family::Llama).front().losses;
+  for (std::size_t step = 0; step < exact.size(); ++step) {
+    EXPECT_NEAR(found.front().losses[step], exact[step], 0x1p-7 * exact[step]) << layout;
+  }
+  EXPECT_NE(found.front().losses, exact) << "it is fp32 by mistake";
+}
+
 TEST_F(GpuEngine, DevicesTrainInBf16) {
   require_devices(2);
   for (const char* layout : {"tp2,pp1,dp1,mbs2,sp", "tp1,pp2,dp1,mbs1", "tp1,pp1,dp2,mbs2,zero1"}) {
-    Training training = tiny_training(tiny_model(Family::Llama), layout);
-    training.workload.data_type = profiles::DataType::Bf16;
-    const auto found = run_on_engine(*engine_, training, Seating::OneEach, Seconds{100});
-    const std::vector<double>& exact = one_rank_of_the_host(Family::Llama).front().losses;
-    for (std::size_t step = 0; step < exact.size(); ++step) {
-      EXPECT_NEAR(found.front().losses[step], exact[step], 0x1p-7 * exact[step]) << layout;
-    }
-    EXPECT_NE(found.front().losses, exact) << "it is fp32 by mistake";
+    compare_bf16_with_host(*engine_, layout, Seating::OneEach);
   }
+}
+
+TEST_F(GpuEngine, PartsOfTheDeviceTrainInBf16) {
+  require_parts();
+  compare_bf16_with_host(*engine_, "tp2,pp2,dp1,mbs1,sp", Seating::Partitioned);
 }
 
 /// What run_in_process says when rank 1 does `fault` while rank 0 waits for it on the device.

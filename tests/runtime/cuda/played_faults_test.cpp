@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "played/played.h"
+#include "profiles/input_error.h"
 #include "runtime/device/tensor.h"
 #include "runtime/execute/run_on_engine.h"
 #include "tiny_training.h"
@@ -65,6 +66,7 @@ TEST(PlayedEngine, DescribesDevicesWithoutStartingThem) {
   EXPECT_EQ(engine.links(3).pci_device, "0x2335");
   EXPECT_EQ(engine.state(1).watts, 412.5);
   EXPECT_EQ(engine.multiprocessors_of_partition(0, 4), 32);
+  EXPECT_THROW((void)engine.multiprocessors_of_partition(0, 32), profiles::InputError);
   EXPECT_THAT(engine.description(), AllOf(HasSubstr("CUDA 1"), HasSubstr("NCCL 2")));
   EXPECT_EQ(played::alive().contexts, 0);
 }
