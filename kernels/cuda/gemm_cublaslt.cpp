@@ -115,6 +115,9 @@ std::optional<PreparedGemm> prepare(const GemmProblem& problem, const GemmLibrar
   if (problem.bias) {
     set(gemm.description, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(gemm.description, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(problem.result.type));
+    // The heuristics take the bias to be aligned as this address is, and do not look there.
+    set(gemm.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+        reinterpret_cast<const void*>(problem.result.alignment));
   }
   if (library.multiprocessors)
     set(gemm.description, CUBLASLT_MATMUL_DESC_SM_COUNT_TARGET,

@@ -6,9 +6,9 @@
 #include "kernels/cuda/queue_state.h"
 
 #if defined(__CUDACC__)
-#include <atomic>
-
 #include "kernels/cuda/check.h"
+#else
+#include <functional>
 #endif
 
 namespace meshplan::kernels::cuda {
@@ -31,40 +31,55 @@ __global__ void __launch_bounds__(threads_of_block(kLanes))
   kernel(group);
 }
 
-/// Issues a kernel that has work for `groups` groups of kLanes threads; nothing for none.
+/// Issues a kernel that has work for `groups` groups of kLanes threads to `stream`, one of the
+/// queue's device; nothing for none.
 template <int kLanes, class Kernel>
-void issue(Queue& queue, std::int64_t groups, const Kernel& kernel) {
+void issue(Queue& queue, CUstream_st* stream, std::int64_t groups, const Kernel& kernel) {
   if (groups <= 0) return;
-  static std::atomic<int> resident{0};  // devices of one process are taken to be alike
+  constexpr int kThreads = threads_of_block(kLanes);
+  const auto function = reinterpret_cast<const void*>(&enter<kLanes, Kernel>);
+  Queue::State& state = queue.state();
+  int& resident = state.resident_blocks[function];
   if (resident == 0) {
-    int blocks = 0;
-    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, enter<kLanes, Kernel>,
-                                                        threads_of_block(kLanes), 0),
+    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, function, kThreads, 0),
           "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
-    resident = std::max(blocks, 1);
+    resident = std::max(resident, 1);
   }
-  const Queue::State& state = queue.state();
   const auto blocks =
       static_cast<unsigned>(grid_blocks(groups, kLanes, resident, state.multiprocessors));
-  enter<kLanes><<<blocks, threads_of_block(kLanes), 0, state.stream>>>(kernel);
-  check(cudaGetLastError(), "kernel launch");
+  // Not <<<>>> and cudaGetLastError, which would also tell of what failed before this.
+  void* arguments[] = {const_cast<Kernel*>(&kernel)};
+  check(cudaLaunchKernel(function, dim3(blocks), dim3(kThreads), arguments, 0, stream),
+        "cudaLaunchKernel");
 }
 
 #else
 
+/// Does the work of a kernel in the order of a stream: at once (tests/kernels/cuda), or when the
+/// stream comes to it (tests/runtime/cuda/played).
+void play(CUstream_st* stream, std::function<void()> kernel);
+
 /// The host plays a small grid, so that kernels stride.
 template <int kLanes, class Kernel>
-void issue(Queue& queue, std::int64_t groups, const Kernel& kernel) {
+void issue(Queue& queue, CUstream_st* stream, std::int64_t groups, const Kernel& kernel) {
   if (groups <= 0) return;
   const auto count =
       static_cast<std::uint32_t>(grid_blocks(groups, kLanes, 1, queue.state().multiprocessors) *
                                  (threads_of_block(kLanes) / kLanes));
-  for (std::uint32_t index = 0; index < count; ++index) {
-    Group<kLanes> group(index, count);
-    kernel(group);
-  }
+  play(stream, [kernel, count] {
+    for (std::uint32_t index = 0; index < count; ++index) {
+      Group<kLanes> group(index, count);
+      kernel(group);
+    }
+  });
 }
 
 #endif
+
+/// To the queue's own stream.
+template <int kLanes, class Kernel>
+void issue(Queue& queue, std::int64_t groups, const Kernel& kernel) {
+  issue<kLanes>(queue, queue.state().stream, groups, kernel);
+}
 
 }  // namespace meshplan::kernels::cuda

@@ -36,14 +36,20 @@ struct Map {
   }
 };
 
-/// Issues Body over the chunks; `arguments` initialise the body of either width.
+/// Issues Body over the chunks to `stream`; `arguments` initialise the body of either width.
 template <template <int> class Body, class... Arguments>
-void map(Queue& queue, const Chunks& chunks, const Arguments&... arguments) {
+void map(Queue& queue, CUstream_st* stream, const Chunks& chunks, const Arguments&... arguments) {
   const std::int64_t groups = ceiling_of_quotient(chunks.count, 2 * kMapLanes);
   if (chunks.width == 8)
-    issue<kMapLanes>(queue, groups, Map<8, Body>{Body<8>{arguments...}, chunks});
+    issue<kMapLanes>(queue, stream, groups, Map<8, Body>{Body<8>{arguments...}, chunks});
   else
-    issue<kMapLanes>(queue, groups, Map<4, Body>{Body<4>{arguments...}, chunks});
+    issue<kMapLanes>(queue, stream, groups, Map<4, Body>{Body<4>{arguments...}, chunks});
+}
+
+/// To the queue's own stream.
+template <template <int> class Body, class... Arguments>
+void map(Queue& queue, const Chunks& chunks, const Arguments&... arguments) {
+  map<Body>(queue, queue.state().stream, chunks, arguments...);
 }
 
 /// One row in place of contiguous rows: no chunk is cut short at the ends of rows.

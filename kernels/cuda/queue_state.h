@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <unordered_map>
 
 #include "kernels/cuda/queue.h"
 
@@ -32,6 +33,8 @@ struct Queue::State {
   CUstream_st* stream = nullptr;
   int multiprocessors = 1;
   QueueOptions options;
+  /// Of each kernel that was issued, by its function: blocks that a multiprocessor holds at a time.
+  std::unordered_map<const void*, int> resident_blocks;
   Scratch scratch;
   std::optional<AttentionKernel> forward, backward;  ///< of the attention issued last
   std::string why_not_fused;                         ///< of those, the last that is not

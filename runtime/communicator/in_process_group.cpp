@@ -53,7 +53,9 @@ void Group::meet(int rank, const char* where) {
   if (world_->spins()) {
     for (int i = 0; i < kSpins; ++i) {
       if (passed()) return;
-      if (i % 64 == 63) std::this_thread::yield();
+      if (i % 64 != 63) continue;
+      if (world_->failed()) break;
+      std::this_thread::yield();
     }
   }
   std::unique_lock lock(mutex_);

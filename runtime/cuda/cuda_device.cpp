@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <new>
+#include <exception>
 #include <thread>
 
 #include "runtime/cuda/check.h"
@@ -27,29 +27,17 @@ Bytes free_memory() {
   return {static_cast<std::int64_t>(free)};
 }
 
-void* from_driver(Bytes size) {
-  void* memory = nullptr;
-  const cudaError_t status = cudaMalloc(&memory, static_cast<std::size_t>(size.count));
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // not sticky: what failed is this call
-    throw std::bad_alloc();
-  }
-  check(status, "cudaMalloc");
-  return memory;
-}
-
 }  // namespace
 
 CudaDevice::CudaDevice(RankPlace place, Communicator& host, const MakeWorld& make_world)
     : place_(std::move(place)),
       host_(host),
       arena_([this](Bytes size) {
-        void* const block = from_driver(size);
-        blocks_.push_back(block);
-        return block;
+        blocks_.push_back(device_memory(size));
+        return blocks_.back().get();
       }),
       clock_(place_.epoch) {
-  measure_communicator([&] { world_ = make_world(*this); });
+  world_ = make_world(*this);
 }
 
 CudaDevice::~CudaDevice() {
@@ -57,8 +45,10 @@ CudaDevice::~CudaDevice() {
   world_.reset();
   // Without a word on failure: the device may be the reason why this goes.
   for (int q = 0; q < kQueues; ++q) cudaStreamSynchronize(stream(static_cast<Queue>(q)));
-  for (const auto& [memory, size] : apart_) cudaFree(memory);
-  for (void* block : blocks_) cudaFree(block);
+  // Other virtual ranks read tensors of this one, and may not know yet that it is going.
+  if (std::uncaught_exceptions() == 0 || place_.mail == nullptr) return;
+  for (DeviceMemory& block : blocks_) place_.mail->inherit(std::move(block));
+  for (auto& [address, block] : apart_) place_.mail->inherit(std::move(block));
 }
 
 void* CudaDevice::allocate(Bytes size, MemoryTerm term, Queue first_user) {
@@ -76,8 +66,9 @@ void* CudaDevice::allocate_apart(Bytes size, Queue first_user) {
     order(block.released, first_user);
     return block.memory;
   }
-  void* const memory = from_driver(size);
-  apart_[memory] = size.count;
+  DeviceMemory block = device_memory(size);
+  void* const memory = block.get();
+  apart_[memory] = std::move(block);
   return memory;
 }
 
@@ -116,24 +107,21 @@ void CudaDevice::download(const void* memory, std::span<std::byte> host) {
     const std::size_t size = std::min(Staging::kSlot, host.size() - at);
     const auto there = staging_.begin_download(static_cast<const std::byte*>(memory) + at, size,
                                                stream(Queue::Compute));
-    wait_for(stream(Queue::Compute), "a download");
+    wait_for(Queue::Compute, "a download");
     std::memcpy(host.data() + at, there.data(), size);
   }
 }
 
 void CudaDevice::wait() {
-  for (int q = 0; q < kQueues; ++q) wait_for(stream(static_cast<Queue>(q)), "its device");
+  for (int q = 0; q < kQueues; ++q) wait_for(static_cast<Queue>(q), "its device");
 }
 
 Moment CudaDevice::record(Queue queue) { return clock_.record(stream(queue)); }
 
-void CudaDevice::order(Moment moment, Queue queue) {
-  check(cudaStreamWaitEvent(stream(queue), clock_.event(moment), cudaEventWaitDefault),
-        "cudaStreamWaitEvent");
-}
+void CudaDevice::order(Moment moment, Queue queue) { clock_.order(moment, stream(queue)); }
 
-void CudaDevice::wait_for(cudaStream_t waited, const char* where) {
-  poll(where, [waited] {
+void CudaDevice::wait_for(Queue queue, const char* where) {
+  poll(where, [waited = stream(queue)] {
     const cudaError_t status = cudaStreamQuery(waited);
     if (status == cudaErrorNotReady) return false;
     check(status, "the work of a stream");

@@ -13,6 +13,8 @@
 #include "kernels/cuda/kernels.h"
 #include "runtime/cuda/arena.h"
 #include "runtime/cuda/event_clock.h"
+#include "runtime/cuda/handles.h"
+#include "runtime/cuda/mail_memory.h"
 #include "runtime/cuda/staging.h"
 #include "runtime/cuda/streams.h"
 #include "runtime/device/device.h"
@@ -27,8 +29,9 @@ struct RankPlace {
   /// The queue of the kernels on the compute stream; ranks that take turns share one.
   std::shared_ptr<kernels::cuda::Queue> kernels;
   std::shared_ptr<const Epoch> epoch;
-  profiles::Seconds timeout{60};  ///< of a wait for the device
-  profiles::Bytes context;        ///< that the driver's context took; 0: not known
+  std::shared_ptr<MailMemory> mail;  ///< of virtual ranks; none for a rank on its own
+  profiles::Seconds timeout{60};     ///< of a wait for the device
+  profiles::Bytes context;           ///< that the driver's context took; 0: not known
 };
 
 /// One GPU, or a part of one, as the device of one rank: a stream a queue, operations by
@@ -66,16 +69,19 @@ class CudaDevice final : public Device {
 
   [[nodiscard]] int ordinal() const { return place_.ordinal; }
   [[nodiscard]] cudaStream_t stream(Queue queue) const { return (*place_.streams)[queue]; }
+  [[nodiscard]] const std::shared_ptr<MailMemory>& mail() const { return place_.mail; }
+  [[nodiscard]] kernels::cuda::Queue& kernels() const { return *place_.kernels; }
   [[nodiscard]] profiles::Seconds timeout() const { return place_.timeout; }
   /// Polls `done` until it holds; ends with RankFailure when another rank fails, or the timeout
   /// passes. `where` = what is waited for.
   void poll(const std::string& where, const std::function<bool()>& done);
+  /// Polls until the work issued to `queue` so far is done.
+  void wait_for(Queue queue, const char* where);
   /// Tells how much device memory `work` took from the driver, and counts it as communicators'.
   void measure_communicator(const std::function<void()>& work);
 
  private:
   void* allocate_apart(profiles::Bytes size, Queue first_user);
-  void wait_for(cudaStream_t stream, const char* where);
 
   /// A block that a transfer writes first.
   struct Apart {
@@ -86,11 +92,11 @@ class CudaDevice final : public Device {
   RankPlace place_;
   Communicator& host_;
   MemoryCounter counter_;
-  std::vector<void*> blocks_;  ///< from the driver, given back at the end
+  std::vector<DeviceMemory> blocks_;  ///< of the arena
   Arena arena_;
-  std::unordered_map<void*, std::int64_t> apart_;             ///< size, by address
+  std::unordered_map<void*, DeviceMemory> apart_;             ///< by address
   std::unordered_map<std::int64_t, std::deque<Apart>> idle_;  ///< of those, by size; oldest first
-  EventClock clock_;
+  mutable EventClock clock_;  ///< tells times when they are asked for
   Staging staging_;
   std::deque<std::pair<std::shared_ptr<const void>, Moment>> kept_;
   profiles::Bytes communicators_{};

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "profiles/input_error.h"
 #include "runtime/communicator/lone.h"
 #include "runtime/cuda/check.h"
 #include "runtime/cuda/management.h"
@@ -131,8 +132,9 @@ int CudaEngine::multiprocessors_of_partition(int ordinal, int partitions) const 
   const int all = attribute(cudaDevAttrMultiProcessorCount, ordinal);
   const int size = partition_size(all, partitions);
   if (size == 0) {
-    throw Error(std::to_string(all) + " multiprocessors cannot be cut in " +
-                std::to_string(partitions) + " parts");
+    throw profiles::InputError("--mode partitioned",
+                               std::to_string(partitions) + " parts of 8 multiprocessors or more",
+                               "a device of " + std::to_string(all));
   }
   return size;
 }
@@ -157,6 +159,9 @@ RankPlace CudaEngine::place_of(const SeatOptions& seat) {
   place.timeout = seat.timeout;
   place.context = context_[seat.ordinal];
   place.epoch = shared_or_made(shared.epoch, [] { return std::make_shared<const Epoch>(); });
+  if (seat.seating == Seating::Replay || seat.seating == Seating::Partitioned) {
+    place.mail = shared_or_made(shared.mail, [] { return std::make_shared<MailMemory>(); });
+  }
   kernels::cuda::QueueOptions options;
   int multiprocessors = attribute(cudaDevAttrMultiProcessorCount, seat.ordinal);
   const auto queue_on = [&](const Streams& streams) {
@@ -187,11 +192,6 @@ RankPlace CudaEngine::place_of(const SeatOptions& seat) {
   return place;
 }
 
-std::shared_ptr<MailMemory> CudaEngine::mail_of(int ordinal) {
-  const std::lock_guard lock(mutex_);
-  return shared_or_made(shared_[ordinal].mail, [] { return std::make_shared<MailMemory>(); });
-}
-
 std::unique_ptr<Device> CudaEngine::open(Communicator& host, const SeatOptions& seat) {
   if (seat.ordinal < 0 || seat.ordinal >= count_) {
     throw Error("device " + std::to_string(seat.ordinal) + " of " + std::to_string(count_));
@@ -203,7 +203,7 @@ std::unique_ptr<Device> CudaEngine::open(Communicator& host, const SeatOptions& 
     if (seat.seating == Seating::Alone) {
       return std::make_unique<Lone>(host.rank(), host.size(), host);
     }
-    return std::make_unique<LocalSeat>(device, host, mail_of(seat.ordinal), Queue::Compute);
+    return std::make_unique<LocalSeat>(device, host, device.mail(), Queue::Compute);
   };
   return std::make_unique<CudaDevice>(place_of(seat), host, make_world);
 }

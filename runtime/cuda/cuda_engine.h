@@ -40,7 +40,6 @@ class CudaEngine final : public Engine {
   /// Makes `ordinal` the thread's device, with its context. Under the mutex.
   void start(int ordinal);
   RankPlace place_of(const SeatOptions& seat);
-  std::shared_ptr<MailMemory> mail_of(int ordinal);
   [[nodiscard]] std::string describe(const SeatOptions& seat, int multiprocessors) const;
 
   int count_ = 0;

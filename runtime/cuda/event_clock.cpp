@@ -9,7 +9,8 @@ namespace {
 
 using profiles::Seconds;
 
-constexpr std::size_t kAnchor = 256;
+/// Half of the resolution of events, 0.5 us, is lost to a float of milliseconds after four seconds.
+constexpr Seconds kAnchor{4};
 
 Seconds host_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
@@ -22,58 +23,72 @@ Seconds distance(cudaEvent_t from, cudaEvent_t to) {
 }  // namespace
 
 Epoch::Epoch() {
-  cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  const Stream stream = stream_of_priority(0);
   Seconds quickest{1e9};
   constexpr int kTries = 8;
   for (int i = 0; i < kTries; ++i) {
-    cudaEvent_t event = nullptr;
-    check(cudaEventCreate(&event), "cudaEventCreate");
+    Event event = timed_event();
     const Seconds before = host_now();
-    check(cudaEventRecord(event, stream), "cudaEventRecord");
-    check(cudaEventSynchronize(event), "cudaEventSynchronize");
+    check(cudaEventRecord(event.get(), stream.get()), "cudaEventRecord");
+    check(cudaEventSynchronize(event.get()), "cudaEventSynchronize");
     const Seconds after = host_now();
     if (after - before < quickest) {
       quickest = after - before;
       host_ = before + (after - before) / 2;
-      std::swap(event, event_);
+      event_ = std::move(event);
     }
-    if (event != nullptr) check(cudaEventDestroy(event), "cudaEventDestroy");
   }
-  check(cudaStreamDestroy(stream), "cudaStreamDestroy");
 }
 
-Epoch::~Epoch() { cudaEventDestroy(event_); }
+EventClock::EventClock(std::shared_ptr<const Epoch> epoch)
+    : epoch_(std::move(epoch)), anchor_time_(epoch_->host()) {}
 
-EventClock::~EventClock() {
-  for (cudaEvent_t event : events_) cudaEventDestroy(event);
+cudaEvent_t EventClock::event(Moment moment) const {
+  const std::size_t i = index(moment);
+  return i < told_.size() ? nullptr : events_.at(i - told_.size()).get();
+}
+
+void EventClock::tell_oldest() {
+  const cudaEvent_t from = anchor_ == nullptr ? epoch_->event() : anchor_.get();
+  const Seconds since = distance(from, events_.front().get());
+  told_.push_back(anchor_time_ + since);
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  if (since > kAnchor) {
+    std::swap(event, anchor_);
+    anchor_time_ = told_.back();
+  }
+  if (event != nullptr) idle_.push_back(std::move(event));
 }
 
 Moment EventClock::record(cudaStream_t stream) {
-  cudaEvent_t event = nullptr;
-  check(cudaEventCreate(&event), "cudaEventCreate");
-  events_.push_back(event);
-  check(cudaEventRecord(event, stream), "cudaEventRecord");
-  return {static_cast<std::int64_t>(events_.size())};
+  const Moment oldest{static_cast<std::int64_t>(told_.size()) + 1};
+  if (events_.size() >= kEvents && passed(oldest)) tell_oldest();
+  if (idle_.empty()) idle_.push_back(timed_event());
+  check(cudaEventRecord(idle_.back().get(), stream), "cudaEventRecord");
+  events_.push_back(std::move(idle_.back()));
+  idle_.pop_back();
+  return {static_cast<std::int64_t>(told_.size() + events_.size())};
+}
+
+void EventClock::order(Moment moment, cudaStream_t stream) {
+  if (cudaEvent_t waited = event(moment); waited != nullptr) {
+    check(cudaStreamWaitEvent(stream, waited, cudaEventWaitDefault), "cudaStreamWaitEvent");
+  }
 }
 
 bool EventClock::passed(Moment moment) const {
-  const cudaError_t status = cudaEventQuery(event(moment));
+  const cudaEvent_t asked = event(moment);
+  if (asked == nullptr) return true;
+  const cudaError_t status = cudaEventQuery(asked);
   if (status == cudaErrorNotReady) return false;
   check(status, "cudaEventQuery");
   return true;
 }
 
-Seconds EventClock::at(Moment moment) const {
-  const std::size_t i = index(moment);
-  while (anchors_.size() <= i / kAnchor) {
-    const std::size_t next = anchors_.size();
-    anchors_.push_back(next == 0 ? epoch_->host() + distance(epoch_->event(), events_[0])
-                                 : anchors_.back() + distance(events_[(next - 1) * kAnchor],
-                                                              events_[next * kAnchor]));
-  }
-  const std::size_t anchor = i / kAnchor;
-  return anchors_[anchor] + distance(events_[anchor * kAnchor], events_.at(i));
+Seconds EventClock::at(Moment moment) {
+  while (told_.size() <= index(moment)) tell_oldest();
+  return told_[index(moment)];
 }
 
 }  // namespace meshplan::runtime::cuda

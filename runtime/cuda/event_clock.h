@@ -2,10 +2,12 @@
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <vector>
 
 #include "profiles/units.h"
+#include "runtime/cuda/handles.h"
 #include "runtime/device/device.h"
 
 namespace meshplan::runtime::cuda {
@@ -16,42 +18,49 @@ class Epoch {
  public:
   /// On the current device; waits for it a few times and keeps the quickest.
   Epoch();
-  ~Epoch();
-  Epoch(const Epoch&) = delete;
-  Epoch& operator=(const Epoch&) = delete;
 
-  [[nodiscard]] cudaEvent_t event() const { return event_; }
+  [[nodiscard]] cudaEvent_t event() const { return event_.get(); }
   /// On the host's steady clock.
   [[nodiscard]] profiles::Seconds host() const { return host_; }
 
  private:
-  cudaEvent_t event_ = nullptr;
+  Event event_;
   profiles::Seconds host_{0};
 };
 
-/// Records moments on the streams of one device and tells when they were. Moments are kept until
-/// the clock goes: a step has a few thousand.
+/// Records moments on the streams of one device and tells when they were. Keeps the time of each,
+/// and the events of the last few thousand: an event is recorded anew once its moment is told.
+///
+/// Distances between events come as floats of milliseconds, which lose microseconds over many
+/// seconds, so they are added up from anchor to anchor, a few seconds apart.
 class EventClock {
  public:
-  explicit EventClock(std::shared_ptr<const Epoch> epoch) : epoch_(std::move(epoch)) {}
-  ~EventClock();
-  EventClock(const EventClock&) = delete;
-  EventClock& operator=(const EventClock&) = delete;
+  explicit EventClock(std::shared_ptr<const Epoch> epoch);
 
   Moment record(cudaStream_t stream);
-  [[nodiscard]] cudaEvent_t event(Moment moment) const { return events_.at(index(moment)); }
+  /// What is issued to `stream` from now on starts after `moment`.
+  void order(Moment moment, cudaStream_t stream);
   [[nodiscard]] bool passed(Moment moment) const;
-  /// Of a moment that has passed, on the host's steady clock.
-  [[nodiscard]] profiles::Seconds at(Moment moment) const;
+  /// Of a moment that has passed, as all before it have, on the host's steady clock.
+  [[nodiscard]] profiles::Seconds at(Moment moment);
+
+  /// More events than a device has launches under way, so that the oldest has passed when it is
+  /// needed again.
+  static constexpr std::size_t kEvents = 4096;
 
  private:
   static std::size_t index(Moment moment) { return static_cast<std::size_t>(moment.mark - 1); }
+  /// The event of a moment whose time is not told yet; null for others.
+  [[nodiscard]] cudaEvent_t event(Moment moment) const;
+  /// Tells the time of the oldest moment that has an event, and frees that.
+  void tell_oldest();
 
   std::shared_ptr<const Epoch> epoch_;
-  std::vector<cudaEvent_t> events_;
-  /// Times of every kAnchor-th moment: distances come as floats of milliseconds, which lose
-  /// microseconds over many seconds, so they are added up from anchor to anchor.
-  mutable std::vector<profiles::Seconds> anchors_;
+  std::vector<profiles::Seconds> told_;  ///< times of the first moments
+  std::deque<Event> events_;             ///< of those that follow
+  std::vector<Event> idle_;
+  Event anchor_;  ///< of a told moment; null: the epoch's
+  profiles::Seconds anchor_time_;
 };
 
 }  // namespace meshplan::runtime::cuda

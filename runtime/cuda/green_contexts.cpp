@@ -71,21 +71,18 @@ GreenContexts::GreenContexts(int ordinal, int parts) {
     CUgreenCtx context = nullptr;
     check(driver().create(&context, description, ordinal, CU_GREEN_CTX_DEFAULT_STREAM),
           "cuGreenCtxCreate");
-    contexts_.push_back(context);
+    contexts_.emplace_back(context);
     multiprocessors_.push_back(static_cast<int>(resource.sm.smCount));
   }
 }
 
-GreenContexts::~GreenContexts() {
-  for (cudaStream_t stream : streams_) cudaStreamDestroy(stream);
-  for (CUgreenCtx context : contexts_) driver().destroy(context);
-}
+void GreenContexts::Destroy::operator()(CUgreenCtx context) const { driver().destroy(context); }
 
 cudaStream_t GreenContexts::stream(int part, int priority) {
   CUstream stream = nullptr;
-  check(driver().stream(&stream, contexts_.at(part), CU_STREAM_NON_BLOCKING, priority),
+  check(driver().stream(&stream, contexts_.at(part).get(), CU_STREAM_NON_BLOCKING, priority),
         "cuGreenCtxStreamCreate");
-  streams_.push_back(stream);
+  streams_.emplace_back(stream);
   return stream;
 }
 

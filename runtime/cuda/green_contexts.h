@@ -2,7 +2,10 @@
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 
+#include <memory>
 #include <vector>
+
+#include "runtime/cuda/handles.h"
 
 namespace meshplan::runtime::cuda {
 
@@ -16,9 +19,6 @@ class GreenContexts {
  public:
   /// Throws Error when driver or device have none, or give fewer parts.
   GreenContexts(int ordinal, int parts);
-  ~GreenContexts();
-  GreenContexts(const GreenContexts&) = delete;
-  GreenContexts& operator=(const GreenContexts&) = delete;
 
   /// A new stream that runs on part `part`; it belongs to this object.
   cudaStream_t stream(int part, int priority);
@@ -26,9 +26,12 @@ class GreenContexts {
   [[nodiscard]] int multiprocessors(int part) const { return multiprocessors_.at(part); }
 
  private:
-  std::vector<CUgreenCtx> contexts_;
+  struct Destroy {
+    void operator()(CUgreenCtx context) const;
+  };
+  std::vector<std::unique_ptr<CUgreenCtx_st, Destroy>> contexts_;
   std::vector<int> multiprocessors_;
-  std::vector<cudaStream_t> streams_;
+  std::vector<Stream> streams_;  ///< of the contexts, so they go first
 };
 
 }  // namespace meshplan::runtime::cuda

@@ -15,12 +15,6 @@ void require(bool holds, const char* what) {
   if (!holds) throw std::logic_error(what);
 }
 
-cudaEvent_t untimed_event() {
-  cudaEvent_t event = nullptr;
-  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-  return event;
-}
-
 /// A plain value as a message of floats, whose bits nobody touches.
 template <class T>
 constexpr std::size_t kFloats = (sizeof(T) + sizeof(float) - 1) / sizeof(float);
@@ -40,58 +34,6 @@ struct Letter {
 };
 
 }  // namespace
-
-MailMemory::~MailMemory() {
-  for (const auto& [memory, event] : blocks_) {
-    cudaFree(memory);
-    cudaEventDestroy(event);
-  }
-  for (cudaEvent_t event : events_) cudaEventDestroy(event);
-}
-
-cudaEvent_t MailMemory::take_event() {
-  const std::lock_guard lock(mutex_);
-  if (idle_events_.empty()) {
-    events_.push_back(untimed_event());
-    return events_.back();
-  }
-  const cudaEvent_t event = idle_events_.back();
-  idle_events_.pop_back();
-  return event;
-}
-
-void MailMemory::give_back_event(cudaEvent_t event) {
-  const std::lock_guard lock(mutex_);
-  idle_events_.push_back(event);
-}
-
-void* MailMemory::take(std::size_t size, cudaStream_t stream) {
-  const std::lock_guard lock(mutex_);
-  std::deque<Block>& idle = idle_[size];
-  if (!idle.empty() && cudaEventQuery(idle.front().free) == cudaSuccess) {
-    const Block block = idle.front();
-    idle.pop_front();
-    return block.memory;
-  }
-  constexpr std::size_t kReserve = 4;
-  if (idle.size() > kReserve) {
-    const Block block = idle.front();
-    idle.pop_front();
-    check(cudaStreamWaitEvent(stream, block.free, cudaEventWaitDefault), "cudaStreamWaitEvent");
-    return block.memory;
-  }
-  void* memory = nullptr;
-  check(cudaMalloc(&memory, size), "cudaMalloc of a message");
-  blocks_[memory] = untimed_event();
-  return memory;
-}
-
-void MailMemory::give_back(void* memory, std::size_t size, cudaStream_t stream) {
-  const std::lock_guard lock(mutex_);
-  const cudaEvent_t event = blocks_.at(memory);
-  check(cudaEventRecord(event, stream), "cudaEventRecord");
-  idle_[size].push_back({memory, event});
-}
 
 LocalSeat::LocalSeat(CudaDevice& device, Communicator& host, std::shared_ptr<MailMemory> mail,
                      Queue queue)
@@ -149,7 +91,7 @@ void LocalSeat::reduce_into(Buffer mine, const std::vector<Shown>& shown, std::s
   op.count = static_cast<std::int64_t>(mine.count);
   op.type = mine.type;
   op.reduction = reduction;
-  reduce(op, stream());
+  reduce(op, device_.kernels(), stream());
 }
 
 void LocalSeat::all_reduce(Buffer elements, Reduction reduction) {

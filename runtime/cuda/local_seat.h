@@ -2,46 +2,15 @@
 #include <cuda_runtime_api.h>
 
 #include <array>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "runtime/communicator/communicator.h"
 #include "runtime/cuda/cuda_device.h"
+#include "runtime/cuda/mail_memory.h"
 
 namespace meshplan::runtime::cuda {
-
-/// What the virtual ranks of one device share: memory in which messages wait for their receivers,
-/// and events, which live until the last rank is gone.
-class MailMemory {
- public:
-  MailMemory() = default;
-  ~MailMemory();
-  MailMemory(const MailMemory&) = delete;
-  MailMemory& operator=(const MailMemory&) = delete;
-
-  /// A block that `stream` may write from now on.
-  void* take(std::size_t size, cudaStream_t stream);
-  /// After the work of `stream` so far.
-  void give_back(void* memory, std::size_t size, cudaStream_t stream);
-
-  /// Without times. Given back when every wait for it has been issued.
-  cudaEvent_t take_event();
-  void give_back_event(cudaEvent_t event);
-
- private:
-  struct Block {
-    void* memory = nullptr;
-    cudaEvent_t free = nullptr;
-  };
-  std::mutex mutex_;
-  std::unordered_map<std::size_t, std::deque<Block>> idle_;  ///< by size; oldest first
-  std::unordered_map<void*, cudaEvent_t> blocks_;
-  std::vector<cudaEvent_t> events_, idle_events_;  ///< all, and those that nobody has
-};
 
 /// A rank's seat in a group of virtual ranks of one device. Data moves by copies and reductions on
 /// the device; ranks wait for each other by events alone, so that nothing spins on it and a rank

@@ -22,8 +22,7 @@ void require(bool holds, const char* what) {
 
 }  // namespace
 
-NcclWatch::NcclWatch(int ordinal, Communicator& host)
-    : host_(host), thread_([this, ordinal] { watch(ordinal); }) {}
+NcclWatch::NcclWatch(Communicator& host) : host_(host), thread_([this] { watch(); }) {}
 
 NcclWatch::~NcclWatch() {
   {
@@ -35,13 +34,13 @@ NcclWatch::~NcclWatch() {
   abort_all();  // of seats whose start failed halfway: a kernel may wait for a peer
 }
 
-ncclResult_t NcclWatch::guarded(const std::function<ncclResult_t()>& call) {
+void NcclWatch::guarded(const std::function<void()>& call) {
   const std::lock_guard lock(mutex_);
   if (aborted_) {
     host_.look_for_failure();
     throw Error("the communicators of this rank were aborted");
   }
-  return call();
+  call();
 }
 
 void NcclWatch::add(ncclComm_t comm) {
@@ -49,26 +48,24 @@ void NcclWatch::add(ncclComm_t comm) {
   comms_.push_back(comm);
 }
 
-void NcclWatch::end(ncclComm_t comm) {
+bool NcclWatch::end(ncclComm_t comm, bool quiet) {
   const std::lock_guard lock(mutex_);
   const auto found = std::find(comms_.begin(), comms_.end(), comm);
-  if (found == comms_.end()) return;  // aborted
-  comms_.erase(found);
-  // A rank that throws has told nobody yet: its peers may never come to a quiet end.
-  bool healthy = std::uncaught_exceptions() == 0;
+  if (found == comms_.end()) return false;  // aborted
   try {
     host_.look_for_failure();
   } catch (...) {
-    healthy = false;
+    quiet = false;
   }
   ncclResult_t state = ncclSuccess;
-  healthy = healthy && ncclCommGetAsyncError(comm, &state) == ncclSuccess && state == ncclSuccess;
-  // Finalize would wait for the peers to finalize as well; what was issued has been waited for.
-  if (healthy) {
-    ncclCommDestroy(comm);
-  } else {
-    ncclCommAbort(comm);
+  quiet = quiet && ncclCommGetAsyncError(comm, &state) == ncclSuccess && state == ncclSuccess;
+  if (!quiet) {
+    abort_all();
+    return false;
   }
+  comms_.erase(found);
+  ncclCommDestroy(comm);
+  return true;
 }
 
 void NcclWatch::note(const char* call) {
@@ -83,8 +80,7 @@ void NcclWatch::abort_all() {
   aborted_ = true;
 }
 
-void NcclWatch::watch(int ordinal) {
-  cudaSetDevice(ordinal);
+void NcclWatch::watch() {
   constexpr auto kGlance = std::chrono::milliseconds(100);
   std::unique_lock lock(mutex_);
   while (!stop_) {
@@ -110,7 +106,7 @@ void NcclWatch::watch(int ordinal) {
 NcclSeat::NcclSeat(CudaDevice& device, Communicator& host, bool alone)
     : device_(device),
       host_(host),
-      watch_(std::make_shared<NcclWatch>(device.ordinal(), host)),
+      watch_(std::make_shared<NcclWatch>(host)),
       queue_(Queue::Compute),
       alone_(alone) {
   start();
@@ -128,9 +124,21 @@ NcclSeat::NcclSeat(CudaDevice& device, std::unique_ptr<Communicator> host,
 }
 
 NcclSeat::~NcclSeat() {
-  if (estimator_ != nullptr) watch_->end(estimator_);
-  if (comm_ != nullptr) watch_->end(comm_);
-  if (flag_ != nullptr) cudaFree(flag_);
+  // A rank that throws has told nobody yet: its peers may never come to what was issued.
+  bool quiet = std::uncaught_exceptions() == 0;
+  try {
+    if (comm_ != nullptr && quiet) device_.wait_for(queue_, "the last call of a communicator");
+  } catch (const std::exception&) {
+    quiet = false;
+  }
+  end(quiet);
+}
+
+void NcclSeat::end(bool quiet) {
+  if (estimator_ != nullptr) quiet = watch_->end(estimator_, quiet);
+  if (comm_ != nullptr) quiet = watch_->end(comm_, quiet);
+  // What was aborted ends now; until then it may still use the memory of this seat.
+  if (!quiet) cudaStreamSynchronize(stream());
 }
 
 /// Each group starts from an id of its own, made by its first rank: groups of one split start
@@ -152,49 +160,42 @@ void NcclSeat::start() {
   device_.measure_communicator([&] {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    check(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig",
-          comm_);
-    ncclResult_t state = ncclInProgress;
+    const ncclResult_t status = ncclCommInitRankConfig(&comm_, size(), id, rank(), &config);
+    if (comm_ != nullptr) watch_->add(comm_);
     try {
-      device_.poll("a communicator of " + std::to_string(size()) + " ranks to start", [&] {
-        check(ncclCommGetAsyncError(comm_, &state), "ncclCommGetAsyncError", comm_);
-        return state != ncclInProgress;
-      });
-      check(state, "ncclCommInitRankConfig", comm_);
+      check(status, "ncclCommInitRankConfig", nullptr);
+      wait_until_issued("a communicator of " + std::to_string(size()) + " ranks to start");
+      flag_ = device_memory({sizeof(float)});
+      // On the stream that reads it: the default stream would not come before.
+      check(cudaMemsetAsync(flag_.get(), 0, sizeof(float), stream()), "cudaMemsetAsync");
+      // The first calls connect the ranks, which takes memory and time that belong to the start.
+      barrier();
+      device_.wait_for(queue_, "a communicator to connect");
     } catch (...) {
-      ncclCommAbort(comm_);
-      comm_ = nullptr;
+      end(/*quiet=*/false);
       throw;
     }
-    watch_->add(comm_);
-    void* flag = nullptr;
-    check(cudaMalloc(&flag, sizeof(float)), "cudaMalloc");
-    flag_ = static_cast<float*>(flag);
-    check(cudaMemset(flag_, 0, sizeof(float)), "cudaMemset");
-    // The first calls connect the ranks, which takes memory and time that belong to the start.
-    barrier();
-    const cudaStream_t used = stream();
-    device_.poll("a communicator to connect", [used] {
-      const cudaError_t status = cudaStreamQuery(used);
-      if (status == cudaErrorNotReady) return false;
-      check(status, "the first call of a communicator");
-      return true;
-    });
   });
+}
+
+void NcclSeat::wait_until_issued(const std::string& what) {
+  const auto issued = [&] {
+    ncclResult_t state = ncclInProgress;
+    watch_->guarded([&] {
+      check(ncclCommGetAsyncError(comm_, &state), "ncclCommGetAsyncError", comm_);
+      check(state, what, comm_);
+    });
+    return state != ncclInProgress;
+  };
+  if (!issued()) device_.poll(what, issued);
 }
 
 void NcclSeat::issue(const char* name, const std::function<ncclResult_t()>& call) {
   watch_->note(name);
-  check(watch_->guarded(call), name, comm_);
+  // Checked under the guard, since an aborted communicator cannot tell what was wrong.
+  watch_->guarded([&] { check(call(), name, comm_); });
   // A non-blocking communicator may still be issuing: other work on the stream comes after it.
-  ncclResult_t state = ncclInProgress;
-  const auto issued = [&] {
-    check(watch_->guarded([&] { return ncclCommGetAsyncError(comm_, &state); }),
-          "ncclCommGetAsyncError", comm_);
-    return state != ncclInProgress;
-  };
-  if (!issued()) device_.poll(name, issued);
-  check(state, name, comm_);
+  wait_until_issued(name);
 }
 
 void NcclSeat::copy(ConstBuffer from, Buffer to) {
@@ -257,8 +258,9 @@ void NcclSeat::all_to_all(ConstBuffer mine, Buffer theirs) {
 
 void NcclSeat::barrier() {
   if (comm_ == nullptr) return;
-  issue("barrier",
-        [&] { return ncclAllReduce(flag_, flag_, 1, ncclFloat32, ncclSum, comm_, stream()); });
+  issue("barrier", [&] {
+    return ncclAllReduce(flag_.get(), flag_.get(), 1, ncclFloat32, ncclSum, comm_, stream());
+  });
 }
 
 void NcclSeat::send(ConstBuffer elements, int peer, int /*tag*/) {
@@ -307,14 +309,21 @@ ncclComm_t NcclSeat::start_blocking() {
   const auto start = std::make_shared<Start>();
   start->id = shared_id();
   std::thread([start, rank = rank(), size = size(), ordinal = device_.ordinal()] {
-    cudaSetDevice(ordinal);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 1;
-    start->status = ncclCommInitRankConfig(&start->comm, size, start->id, rank, &config);
+    start->status = ncclUnhandledCudaError;
+    if (cudaSetDevice(ordinal) == cudaSuccess) {
+      start->status = ncclCommInitRankConfig(&start->comm, size, start->id, rank, &config);
+    }
+    if (start->status != ncclSuccess && start->comm != nullptr) ncclCommAbort(start->comm);
     start->done = true;
-  }).detach();  // if it never ends, the run has failed and so will the process
-  device_.poll("a communicator for estimates to start", [&] { return start->done.load(); });
-  return start->status == ncclSuccess ? start->comm : nullptr;
+  }).detach();
+  // A run does without estimates, so a start that hangs is left behind before peers lose patience.
+  const auto begin = std::chrono::steady_clock::now();
+  device_.poll("a communicator for estimates to start", [&] {
+    return start->done.load() || std::chrono::steady_clock::now() - begin > device_.timeout() / 2;
+  });
+  return start->done && start->status == ncclSuccess ? start->comm : nullptr;
 }
 
 std::optional<profiles::Seconds> NcclSeat::estimated(CollectiveCall call, std::size_t count,
@@ -327,23 +336,25 @@ std::optional<profiles::Seconds> NcclSeat::estimated(CollectiveCall call, std::s
     watch_->add(estimator_);
   }
   ncclSimInfo_t info = NCCL_SIM_INFO_INITIALIZER;
-  const ncclDataType_t nccl_type = type_of(ConstBuffer(flag_, count, type));
+  const ncclDataType_t nccl_type = type_of(ConstBuffer(flag_.get(), count, type));
   const std::size_t part = count / static_cast<std::size_t>(size());
   // Nothing is read or written, so any memory of the device will do.
-  const ncclResult_t status = watch_->guarded([&] {
+  void* const any = flag_.get();
+  ncclResult_t status = ncclSuccess;
+  watch_->guarded([&] {
     ncclGroupStart();
     switch (call) {
       case CollectiveCall::AllReduce:
-        ncclAllReduce(flag_, flag_, count, nccl_type, ncclSum, estimator_, stream());
+        ncclAllReduce(any, any, count, nccl_type, ncclSum, estimator_, stream());
         break;
       case CollectiveCall::AllGather:
-        ncclAllGather(flag_, flag_, part, nccl_type, estimator_, stream());
+        ncclAllGather(any, any, part, nccl_type, estimator_, stream());
         break;
       case CollectiveCall::ReduceScatter:
-        ncclReduceScatter(flag_, flag_, part, nccl_type, ncclSum, estimator_, stream());
+        ncclReduceScatter(any, any, part, nccl_type, ncclSum, estimator_, stream());
         break;
     }
-    return ncclGroupSimulateEnd(&info);
+    status = ncclGroupSimulateEnd(&info);
   });
   if (status != ncclSuccess || !(info.estimatedTime > 0)) return std::nullopt;
   return profiles::Seconds{static_cast<double>(info.estimatedTime) * 1e-6};  // microseconds

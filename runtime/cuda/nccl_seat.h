@@ -20,21 +20,22 @@ namespace meshplan::runtime::cuda {
 class NcclWatch {
  public:
   /// `host`: all ranks over host memory.
-  NcclWatch(int ordinal, Communicator& host);
+  explicit NcclWatch(Communicator& host);
   ~NcclWatch();
   NcclWatch(const NcclWatch&) = delete;
   NcclWatch& operator=(const NcclWatch&) = delete;
 
   /// Runs `call` while no communicator is being aborted; throws if they have been.
-  ncclResult_t guarded(const std::function<ncclResult_t()>& call);
+  void guarded(const std::function<void()>& call);
   void add(ncclComm_t comm);
-  /// Ends a communicator: quietly when all is well, by abort after a failure.
-  void end(ncclComm_t comm);
+  /// Ends a communicator whose calls are done, if `quiet` and all is well; else aborts all of them.
+  /// Whether it ended quietly.
+  bool end(ncclComm_t comm, bool quiet);
   /// What is being issued, for the message of a failure.
   void note(const char* call);
 
  private:
-  void watch(int ordinal);
+  void watch();
   void abort_all();
 
   Communicator& host_;
@@ -98,7 +99,10 @@ class NcclSeat final : public Communicator {
   ncclUniqueId shared_id();
   /// A communicator of this group, with an id of its own; null for a group of one rank.
   ncclComm_t start_blocking();
+  void end(bool quiet);
   void issue(const char* name, const std::function<ncclResult_t()>& call);
+  /// Polls until what was said to the communicator last is issued.
+  void wait_until_issued(const std::string& what);
   [[nodiscard]] cudaStream_t stream() const { return device_.stream(queue_); }
   void copy(ConstBuffer from, Buffer to);
 
@@ -111,7 +115,7 @@ class NcclSeat final : public Communicator {
   ncclComm_t comm_ = nullptr;       ///< none: one rank, whose calls are copies
   ncclComm_t estimator_ = nullptr;  ///< blocking; only simulates
   bool no_estimator_ = false;       ///< it could not be made
-  float* flag_ = nullptr;           ///< device memory that a barrier reduces
+  DeviceMemory flag_;               ///< a float that barriers reduce
 };
 
 }  // namespace meshplan::runtime::cuda

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/queue.h"
 #include "kernels/tensor_view.h"
 #include "runtime/communicator/communicator.h"
 
@@ -26,6 +27,7 @@ struct Reduce {
   kernels::ElementType type = kernels::ElementType::F32;
   Reduction reduction = Reduction::Sum;
 };
-void reduce(const Reduce& op, cudaStream_t stream);
+/// Issues it to `stream`, one of the queue's device.
+void reduce(const Reduce& op, kernels::cuda::Queue& queue, cudaStream_t stream);
 
 }  // namespace meshplan::runtime::cuda

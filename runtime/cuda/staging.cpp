@@ -7,24 +7,14 @@
 
 namespace meshplan::runtime::cuda {
 
-Staging::Staging() {
-  void* memory = nullptr;
-  check(cudaMallocHost(&memory, kSlots * kSlot), "cudaMallocHost");
-  memory_ = static_cast<std::byte*>(memory);
-  for (cudaEvent_t& event : free_) {
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-  }
-}
-
-Staging::~Staging() {
-  for (cudaEvent_t event : free_) cudaEventDestroy(event);
-  cudaFreeHost(memory_);
+Staging::Staging() : memory_(pinned_memory({kSlots * kSlot})) {
+  for (Event& event : free_) event = untimed_event();
 }
 
 std::size_t Staging::next_slot() {
   const std::size_t slot = next_;
   next_ = (next_ + 1) % kSlots;
-  check(cudaEventSynchronize(free_[slot]), "cudaEventSynchronize");  // done long ago, mostly
+  check(cudaEventSynchronize(free_[slot].get()), "cudaEventSynchronize");  // done long ago, mostly
   return slot;
 }
 
@@ -36,7 +26,7 @@ void Staging::upload(std::span<const std::byte> host, void* memory, cudaStream_t
     check(cudaMemcpyAsync(static_cast<std::byte*>(memory) + at, slot(i), size,
                           cudaMemcpyHostToDevice, stream),
           "cudaMemcpyAsync");
-    check(cudaEventRecord(free_[i], stream), "cudaEventRecord");
+    check(cudaEventRecord(free_[i].get(), stream), "cudaEventRecord");
   }
 }
 
@@ -44,7 +34,7 @@ std::span<const std::byte> Staging::begin_download(const void* memory, std::size
                                                    cudaStream_t stream) {
   const std::size_t i = next_slot();
   check(cudaMemcpyAsync(slot(i), memory, size, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
-  check(cudaEventRecord(free_[i], stream), "cudaEventRecord");
+  check(cudaEventRecord(free_[i].get(), stream), "cudaEventRecord");
   return {slot(i), size};
 }
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <span>
 
+#include "runtime/cuda/handles.h"
+
 namespace meshplan::runtime::cuda {
 
 /// Page-locked memory through which small tensors come and go, slot by slot, so that an upload
@@ -12,9 +14,6 @@ namespace meshplan::runtime::cuda {
 class Staging {
  public:
   Staging();
-  ~Staging();
-  Staging(const Staging&) = delete;
-  Staging& operator=(const Staging&) = delete;
 
   void upload(std::span<const std::byte> host, void* memory, cudaStream_t stream);
   /// Issues the copy of at most kSlot bytes; they lie in the result when the stream has passed,
@@ -29,10 +28,12 @@ class Staging {
 
   /// The next slot, once the copy that used it last is done.
   std::size_t next_slot();
-  [[nodiscard]] std::byte* slot(std::size_t i) const { return memory_ + i * kSlot; }
+  [[nodiscard]] std::byte* slot(std::size_t i) const {
+    return static_cast<std::byte*>(memory_.get()) + i * kSlot;
+  }
 
-  std::byte* memory_ = nullptr;
-  std::array<cudaEvent_t, kSlots> free_{};
+  PinnedMemory memory_;
+  std::array<Event, kSlots> free_;
   std::size_t next_ = 0;
 };
 

@@ -16,21 +16,17 @@ int priority_of(int queue) {
 
 std::shared_ptr<Streams> Streams::own() {
   const std::shared_ptr<Streams> out(new Streams);
-  for (int q = 0; q < kQueues; ++q) {
-    check(cudaStreamCreateWithPriority(&out->streams_[static_cast<std::size_t>(q)],
-                                       cudaStreamNonBlocking, priority_of(q)),
-          "cudaStreamCreateWithPriority");
-    out->owned_ = q + 1;
+  for (std::size_t q = 0; q < kQueues; ++q) {
+    out->owned_[q] = stream_of_priority(priority_of(static_cast<int>(q)));
+    out->streams_[q] = out->owned_[q].get();
   }
   return out;
 }
 
 std::shared_ptr<Streams> Streams::single() {
   const std::shared_ptr<Streams> out(new Streams);
-  check(cudaStreamCreateWithFlags(out->streams_.data(), cudaStreamNonBlocking),
-        "cudaStreamCreateWithFlags");
-  out->owned_ = 1;
-  out->streams_.fill(out->streams_.front());
+  out->owned_.front() = stream_of_priority(0);
+  out->streams_.fill(out->owned_.front().get());
   return out;
 }
 
@@ -43,10 +39,6 @@ std::shared_ptr<Streams> Streams::of_partition(std::shared_ptr<GreenContexts> pa
   }
   out->parts_ = std::move(parts);
   return out;
-}
-
-Streams::~Streams() {
-  for (int q = 0; q < owned_; ++q) cudaStreamDestroy(streams_[static_cast<std::size_t>(q)]);
 }
 
 }  // namespace meshplan::runtime::cuda

@@ -7,6 +7,7 @@
 
 #include "runtime/communicator/queue.h"
 #include "runtime/cuda/green_contexts.h"
+#include "runtime/cuda/handles.h"
 
 namespace meshplan::runtime::cuda {
 
@@ -21,9 +22,6 @@ class Streams {
   /// On a part of a device. `mutex` guards `parts`, which ranks share.
   static std::shared_ptr<Streams> of_partition(std::shared_ptr<GreenContexts> parts, int part,
                                                std::mutex& mutex);
-  ~Streams();
-  Streams(const Streams&) = delete;
-  Streams& operator=(const Streams&) = delete;
 
   [[nodiscard]] cudaStream_t operator[](Queue queue) const {
     return streams_[static_cast<std::size_t>(queue)];
@@ -33,7 +31,7 @@ class Streams {
   Streams() = default;
 
   std::array<cudaStream_t, kQueues> streams_{};
-  int owned_ = 0;                         ///< the first ones, destroyed here
+  std::array<Stream, kQueues> owned_;     ///< those that are no part's
   std::shared_ptr<GreenContexts> parts_;  ///< the owner of the others
 };
 

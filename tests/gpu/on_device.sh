@@ -81,6 +81,11 @@ check() {
       failed=1
       remarks="$remarks $(basename "$test") failed;"
       tail -n 20 "$out/$(basename "$test").log"
+    elif grep -q '^\[  PASSED  \] 0 tests' "$out/$(basename "$test").log"; then
+      # Where there is a GPU, a test that skips all of itself has not been run.
+      failed=1
+      remarks="$remarks $(basename "$test") skipped all: $(grep -m 1 -A 1 'Skipped$' \
+        "$out/$(basename "$test").log" | tail -n 1);"
     fi
     grep -E '^\[  (PASSED|SKIPPED|FAILED)' "$out/$(basename "$test").log"
   done

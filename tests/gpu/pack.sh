@@ -22,7 +22,8 @@ ninja -C "$build" "${targets[@]}"
 rm -rf "$folder"
 mkdir -p "$folder/bin" "$folder/lib"
 for target in "${targets[@]}"; do
-  file=$(find "$build" -maxdepth 4 -type f \( -name "$target" -o -name "$target.so" \) | head -n 1)
+  file=$(find "$build" -maxdepth 4 -type f -not -path '*/played/*' \
+    \( -name "$target" -o -name "$target.so" \) | head -n 1)
   cp "$file" "$folder/bin/"
 done
 strip --strip-unneeded "$folder"/bin/*

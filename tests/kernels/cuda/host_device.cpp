@@ -2,19 +2,15 @@
 
 #include <new>
 
-#include "kernels/bf16.h"
 #include "kernels/cuda/fused_attention.h"
 #include "kernels/cuda/gemm_problem.h"
+#include "kernels/cuda/launch.h"
+#include "tests/kernels/cuda/column_major.h"
 
 namespace meshplan::kernels::cuda {
 namespace {
 
 constexpr std::align_val_t kAlignment{256};
-
-double element(const void* data, ElementType type, std::int64_t index) {
-  if (type == ElementType::Bf16) return to_float(static_cast<const Bf16*>(data)[index]);
-  return static_cast<const float*>(data)[index];
-}
 
 }  // namespace
 
@@ -47,35 +43,12 @@ bool multiplies(const BatchedGemm& gemm, Queue&) {
   return gemm.bias.empty() || gemm.c.type == ElementType::F32;
 }
 
-/// Column-major loops over what cuBLASLt would be told, not over the operation: result =
-/// alpha op(first) op(second) + beta result, with the bias along the rows of the result.
 void multiply(const BatchedGemm& gemm, Queue&) {
-  const GemmProblem p = problem_of(gemm);
-  for (std::int64_t i = 0; i < p.batch; ++i) {
-    for (std::int64_t column = 0; column < p.result.cols; ++column) {
-      for (std::int64_t row = 0; row < p.result.rows; ++row) {
-        double sum = 0;
-        for (std::int64_t k = 0; k < p.k; ++k) {
-          const std::int64_t first = p.transpose_first ? k + row * p.first.leading_dimension
-                                                       : row + k * p.first.leading_dimension;
-          const std::int64_t second = p.transpose_second ? column + k * p.second.leading_dimension
-                                                         : k + column * p.second.leading_dimension;
-          sum += element(gemm.b.data, p.first.type, i * p.first.batch_stride + first) *
-                 element(gemm.a.data, p.second.type, i * p.second.batch_stride + second);
-        }
-        const std::int64_t at =
-            i * p.result.batch_stride + row + column * p.result.leading_dimension;
-        sum *= gemm.alpha;
-        if (gemm.beta != 0) sum += gemm.beta * element(gemm.c.data, p.result.type, at);
-        if (p.bias) sum += element(gemm.bias.data, p.result.type, row);
-        if (p.result.type == ElementType::Bf16)
-          static_cast<Bf16*>(gemm.c.data)[at] = to_bf16(static_cast<float>(sum));
-        else
-          static_cast<float*>(gemm.c.data)[at] = static_cast<float>(sum);
-      }
-    }
-  }
+  testing::multiply_columns(problem_of(gemm), gemm.b.data, gemm.a.data, gemm.c.data, gemm.bias.data,
+                            gemm.alpha, gemm.beta);
 }
+
+void play(CUstream_st*, std::function<void()> kernel) { kernel(); }
 
 struct FusedAttention::State {};
 FusedAttention::FusedAttention(CUstream_st*) {}
