@@ -97,8 +97,9 @@ class NcclSeat final : public Communicator {
   void start();
   /// A new id, the same on all ranks. Collective.
   ncclUniqueId shared_id();
-  /// A communicator of this group, with an id of its own; null for a group of one rank.
+  /// A communicator of this group, with an id of its own; null where it could not be made.
   ncclComm_t start_blocking();
+  /// `quiet`: all calls are done. Else ends by abort, and waits for the stream.
   void end(bool quiet);
   void issue(const char* name, const std::function<ncclResult_t()>& call);
   /// Polls until what was said to the communicator last is issued.

@@ -192,7 +192,7 @@ TEST(PlayedFaults, AFaultOfAKernelEndsAllRanks) {
   const std::string said = broken_by([] { played::break_device(1, cudaErrorIllegalAddress); });
   played::break_device(1, cudaSuccess);
   EXPECT_THAT(said, AllOf(HasSubstr("rank 1: "), HasSubstr("an illegal memory access"),
-                          HasSubstr("rank 0 at step 0, instruction 2")));
+                          HasSubstr("rank 0 at step 0, instruction ")));
   EXPECT_TRUE(nothing_left());
 }
 
