@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/flags.h"
 #include "cli/serving_accuracy.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
@@ -31,8 +32,7 @@ using profiles::human;
 
 struct Options {
   std::vector<std::string> files;
-  std::string max_error, profiles, clusters;
-  planner::Half half = planner::Half::Both;
+  std::string max_error, half, profiles, clusters;
   bool unseen = false, as_json = false;
 };
 
@@ -192,15 +192,11 @@ std::string report_text(const RunsReport& report) {
   return out;
 }
 
-double fraction(const std::string& text) {
-  const bool percents = text.ends_with('%');
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  const std::string rest = end;
-  if (end == text.c_str() || !(value >= 0) || (rest != "" && rest != "%")) {
-    throw profiles::InputError("--max-error", "a fraction such as 10%", "'" + text + "'");
-  }
-  return percents ? value / 100 : value;
+planner::Half half_from(const std::string& text) {
+  if (text.empty()) return planner::Half::Both;
+  if (text == "fitted") return planner::Half::Fitted;
+  if (text == "held") return planner::Half::Held;
+  throw profiles::InputError("--half", "fitted or held", "'" + text + "'");
 }
 
 json tables_json(const planner::TablesReport& report) {
@@ -257,7 +253,9 @@ profiles::ClusterTable clusters_from(const std::string& path, const profiles::Da
 
 int run(const Options& options) {
   const profiles::DataFiles files(profiles::profile_directories(options.profiles));
-  const double limit = options.max_error.empty() ? 0 : fraction(options.max_error);
+  const double limit =
+      options.max_error.empty() ? 0 : fraction_flag(options.max_error, "--max-error");
+  const planner::Half half = half_from(options.half);
   std::vector<std::string> tables;
   std::vector<planner::RecordedRun> runs;
   for (const std::string& file : options.files) {
@@ -269,7 +267,7 @@ int run(const Options& options) {
     std::move(more.begin(), more.end(), std::back_inserter(runs));
   }
   std::erase_if(runs, [&](const planner::RecordedRun& run) {
-    return !planner::holds(options.half, planner::is_fitted(run.source, run.model_name));
+    return !planner::holds(half, planner::is_fitted(run.source, run.model_name));
   });
   json document;
   std::string text;
@@ -304,7 +302,7 @@ int run(const Options& options) {
   }
   if (!tables.empty()) {
     const planner::TablesReport report = planner::evaluate_tables(
-        tables, {options.half, options.unseen}, clusters_from(options.clusters, files), files);
+        tables, {half, options.unseen}, clusters_from(options.clusters, files), files);
     // Tables alone answer under the same keys as runs; beside runs they have a section of their
     // own.
     if (document.is_null()) {
@@ -340,8 +338,6 @@ void add_evaluate(CLI::App& app, Action& action) {
   command
       ->add_option("--half", options->half,
                    "only what constants may be fitted on, or what is held out")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, planner::Half>{
-          {"fitted", planner::Half::Fitted}, {"held", planner::Half::Held}}))
       ->type_name("fitted|held");
   command->add_flag("--unseen", options->unseen,
                     "tables of GEMMs and attention as on a device that nobody measured");

@@ -49,4 +49,22 @@ void write_atomically(const std::string& path, std::string_view text) {
   refuse(error);
 }
 
+void write_with_folders(const std::string& path, std::string_view text) {
+  const fs::path folder = fs::path(path).parent_path();
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (failed) throw InputError(folder.string(), "a folder that can be made", failed.message());
+  write_atomically(path, text);
+}
+
+void require_writable_folder(const std::string& folder) {
+  std::error_code ignored;
+  fs::path there = fs::absolute(folder).lexically_normal();
+  while (!fs::exists(there, ignored) && there.has_relative_path()) there = there.parent_path();
+  if (!fs::is_directory(there, ignored)) throw InputError(there.string(), "a folder", "a file");
+  if (::access(there.c_str(), W_OK | X_OK) != 0) {
+    throw InputError(there.string(), "a folder to write to", std::strerror(errno));
+  }
+}
+
 }  // namespace meshplan::profiles

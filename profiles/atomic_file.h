@@ -9,4 +9,11 @@ namespace meshplan::profiles {
 /// InputError if the place cannot be written.
 void write_atomically(const std::string& path, std::string_view text);
 
+/// As write_atomically, and makes the folders that `path` lies in.
+void write_with_folders(const std::string& path, std::string_view text);
+
+/// Refuses a folder that can neither be written to nor made; makes nothing. For work that takes
+/// long before it writes.
+void require_writable_folder(const std::string& folder);
+
 }  // namespace meshplan::profiles

@@ -6,7 +6,6 @@
 #include "profiles/cluster_graph_json.h"
 #include "profiles/device_json.h"
 #include "profiles/input_error.h"
-#include "profiles/nearest_name.h"
 
 namespace meshplan::profiles {
 namespace {
@@ -31,7 +30,7 @@ auto read_kind(const JsonNode& node, const Kinds& kinds) {
   }
   std::string list;
   for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
-  node.refuse("one of " + list + did_you_mean(text, known));
+  node.refuse_name("one of " + list, known);
 }
 
 BytesPerSecond read_bandwidth(const JsonNode& node) {
@@ -93,17 +92,12 @@ Device read_cluster_device(const JsonNode& node, const DataFiles& files) {
     std::string kinds;
     for (const JsonNode& one : devices->elements())
       kinds += (kinds.empty() ? "" : ", ") + one.shown();
-    throw InputError(devices->where(),
-                     "one kind of device in a cluster is supported, found a list: " + kinds);
+    throw InputError(devices->where(), "one kind of device, as 'device'", "a list: " + kinds);
   }
   const JsonNode device = node.at("device");
   if (device.is_object()) return read_device(device);
   if (!device.is_string()) device.refuse("the id of one device");
-  try {
-    return load_device(device.string(), files);
-  } catch (const InputError& error) {
-    throw InputError(device.where(), error.what());
-  }
+  return named_at(device.where(), "device", [&] { return load_device(device.string(), files); });
 }
 
 /// Reads one node; `base` holds the figures of the preset that unstated ones are taken from.

@@ -213,6 +213,9 @@ std::string JsonNode::where() const {
 }
 
 std::string JsonNode::shown() const {
+  if (value_->is_structured() && value_->empty()) {
+    return value_->is_array() ? "an empty array" : "an empty object";
+  }
   if (value_->is_structured()) return kind_of(*value_);
   constexpr std::size_t kLongest = 60;
   std::string text = value_->dump(-1, ' ', false, json::error_handler_t::replace);
@@ -222,6 +225,10 @@ std::string JsonNode::shown() const {
 
 void JsonNode::refuse(const std::string& expected) const {
   throw InputError(where(), expected, shown());
+}
+
+void JsonNode::refuse_name(const std::string& expected, std::span<const std::string> known) const {
+  throw InputError(where(), expected, shown() + did_you_mean(string(), known));
 }
 
 const std::string& JsonNode::source() const { return document_->source; }

@@ -72,5 +72,18 @@ TEST_F(AtomicFile, RefusesPlacesThatCannotBeWritten) {
   EXPECT_EQ(files(), 1);
 }
 
+TEST_F(AtomicFile, FoldersAreMadeWhenSomethingIsWritten) {
+  require_writable_folder(at("a/b"));
+  EXPECT_EQ(files(), 0);
+  write_with_folders(at("a/b/c"), "text");
+  EXPECT_EQ(text_of(at("a/b/c")), "text");
+}
+
+TEST_F(AtomicFile, AFileIsNoFolder) {
+  write_atomically(at("a"), "text");
+  EXPECT_THROW(require_writable_folder(at("a")), InputError);
+  EXPECT_THROW(require_writable_folder(at("a/b")), InputError);
+}
+
 }  // namespace
 }  // namespace meshplan::profiles
