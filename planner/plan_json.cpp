@@ -83,7 +83,9 @@ json memory_json(const Prediction& prediction) {
 json one_plan_json(const Problem& problem, const Plan& plan) {
   const bool training = problem.workload.kind == Workload::Kind::Training;
   json stages = json::array();
-  for (const StageLayers& stage : plan.stages) {
+  const Prediction& p = plan.prediction;
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    const StageLayers& stage = plan.stages[s];
     json chunks = json::array();
     for (const StageLayers::Chunk& chunk : stage.chunks) {
       chunks.push_back({{"first_layer", chunk.first_layer},
@@ -91,9 +93,8 @@ json one_plan_json(const Problem& problem, const Plan& plan) {
                         {"embedding", chunk.embedding},
                         {"head", chunk.head}});
     }
-    stages.push_back({{"chunks", chunks}});
+    stages.push_back({{"chunks", chunks}, {"busy_seconds", p.busy[s].count()}});
   }
-  const Prediction& p = plan.prediction;
   return {
       {"layout", text(plan.layout, training)},
       {"fits", plan.fits},
