@@ -237,6 +237,8 @@ int answer(const RunOptions& options, const Settings& settings, const Question& 
 
 int run_serving(runtime::Engine* engine, const RunOptions& options) {
   const Settings settings = settings_from(options);
+  profiles::require_writable_file(options.out);
+  profiles::require_writable_file(options.trace);
   const Question question = question_from(options);
   const planner::Problem& problem = question.problem;
   if (engine == nullptr && problem.workload.data_type != profiles::DataType::Fp32) {

@@ -216,7 +216,11 @@ std::string JsonNode::shown() const {
   if (value_->is_structured() && value_->empty()) {
     return value_->is_array() ? "an empty array" : "an empty object";
   }
-  if (value_->is_structured()) return kind_of(*value_);
+  if (value_->is_array()) {
+    const std::size_t entries = value_->size();
+    return "an array of " + std::to_string(entries) + (entries == 1 ? " entry" : " entries");
+  }
+  if (value_->is_object()) return kind_of(*value_);
   constexpr std::size_t kLongest = 60;
   std::string text = value_->dump(-1, ' ', false, json::error_handler_t::replace);
   if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";

@@ -161,6 +161,8 @@ TEST_F(Run, RefusesWhatIsWrong) {
                                              {file + " --plan 1", 2, "--plan"},
                                              {file + " --tolerance much", 2, "--tolerance"},
                                              {file + " --timeout 0", 2, "--timeout"},
+                                             {file + " --steps 1000000 --out no/m", 2, "no/m"},
+                                             {file + " --steps 1000000 --trace .", 2, "."},
                                              {future, 2, "schema"},
                                              {broken, 2, "broken.json"},
                                              {"nowhere.json", 2, "nowhere.json"},

@@ -175,8 +175,9 @@ TEST(ReadCluster, GraphRefusals) {
   EXPECT_THAT(graph(two, R"({"from": "g0", "to": "g0", "bytes_per_second": 1e9})"),
               HasSubstr("two different vertices"));
   EXPECT_THAT(graph(two, ""), HasSubstr("has no link"));
-  EXPECT_THAT(graph(R"({"name": "g0", "kind": "device", "device": "h100"})", ""),
-              HasSubstr("expected one kind of device, as 'a100-sxm-80gb' of the cluster, found \"h100\""));
+  EXPECT_THAT(
+      graph(R"({"name": "g0", "kind": "device", "device": "h100"})", ""),
+      HasSubstr("expected one kind of device, as 'a100-sxm-80gb' of the cluster, found \"h100\""));
   EXPECT_THAT(graph(two + R"(, {"name": "g2", "kind": "device", "host": 1})", link),
               HasSubstr("hosts must be alike"));
   EXPECT_THAT(graph(R"({"name": "s", "kind": "switch"})", ""), HasSubstr("kind device"));
