@@ -269,6 +269,11 @@ int run(const Options& options) {
   std::erase_if(runs, [&](const planner::RecordedRun& run) {
     return !planner::holds(half, planner::is_fitted(run.source, run.model_name));
   });
+  // One half of a file may be empty, all of it not.
+  const bool may_be_empty = half != planner::Half::Both;
+  if (runs.empty() && tables.empty() && !may_be_empty) {
+    throw profiles::InputError(options.files.front(), "recorded runs", "none");
+  }
   json document;
   std::string text;
   double worst_mean = 0;
@@ -303,6 +308,9 @@ int run(const Options& options) {
   if (!tables.empty()) {
     const planner::TablesReport report = planner::evaluate_tables(
         tables, {half, options.unseen}, clusters_from(options.clusters, files), files);
+    if (runs.empty() && report.groups.empty() && report.unpredictable.empty() && !may_be_empty) {
+      throw profiles::InputError(tables.front(), "rows", "none");
+    }
     // Tables alone answer under the same keys as runs; beside runs they have a section of their
     // own.
     if (document.is_null()) {

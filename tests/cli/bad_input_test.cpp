@@ -228,6 +228,15 @@ TEST_F(BadInput, AProfileThatCannotBeWrittenLeavesNoFolder) {
   refused("profile --brief --out " + file + "/below", {file, "a folder"});
 }
 
+TEST_F(BadInput, NothingToEvaluate) {
+  const std::string table = folder_.file("gemm_h100.csv", "dtype,m,n,k,seconds\n");
+  refused("evaluate " + table, {"gemm_h100.csv: expected rows, found none"});
+  EXPECT_EQ(run_meshplan(words("evaluate --half held " + table)).code, 0);
+  const std::string runs =
+      folder_.file("runs.json", R"({"schema": "meshplan.runs/1", "runs": []})");
+  refused("evaluate " + runs, {"runs.json: expected recorded runs, found none"});
+}
+
 TEST_F(BadInput, ATableNamesItsDevice) {
   const std::string table = folder_.file("gemm_h10.csv", "dtype,m,n,k,seconds\n");
   refused("evaluate " + table, {"gemm_h10.csv: expected a known device", "did you mean 'h100'"});
