@@ -16,6 +16,7 @@
 #include "planner/evaluate/evaluate_tables.h"
 #include "planner/evaluate/runs.h"
 #include "planner/evaluate/split.h"
+#include "planner/simulate/named_term.h"
 #include "profiles/cluster_json.h"
 #include "profiles/data_files.h"
 #include "profiles/input_error.h"
@@ -46,12 +47,12 @@ json summary_json(const ErrorSummary& s) {
           {"p95", s.p95},       {"bias", s.bias}};
 }
 
-json terms_json(const planner::Terms& t) {
-  return {{"compute_seconds", t.compute.count()},     {"tp_communication_seconds", t.tp.count()},
-          {"pp_communication_seconds", t.pp.count()}, {"dp_communication_seconds", t.dp.count()},
-          {"cp_communication_seconds", t.cp.count()}, {"ep_communication_seconds", t.ep.count()},
-          {"optimizer_seconds", t.optimizer.count()}, {"overhead_seconds", t.overhead.count()},
-          {"bubble_seconds", t.bubble.count()}};
+json terms_json(const planner::Terms& terms) {
+  json out;
+  for (const planner::NamedTerm& term : planner::kTerms) {
+    out[std::string(term.key)] = (terms.*term.value).count();
+  }
+  return out;
 }
 
 json run_json(const EvaluatedRun& run) {

@@ -8,6 +8,7 @@
 #include "planner/layout/layout_text.h"
 #include "planner/model/flops.h"
 #include "planner/model/parameters.h"
+#include "planner/simulate/named_term.h"
 #include "profiles/number_format.h"
 
 namespace meshplan::cli {
@@ -221,18 +222,10 @@ std::string plan_text(const Problem& problem, const Plan& plan) {
                      plan.fits ? "fits" : styled("does not fit", Style::Red));
   out += mfu_note(problem, plan) + "\n";
   Table time({{"where the step goes", Table::Align::Left}, {"time"}, {"share"}});
-  const std::pair<const char*, Seconds> terms[] = {{"compute", t.compute},
-                                                   {"tensor-parallel comm.", t.tp},
-                                                   {"context-parallel comm.", t.cp},
-                                                   {"expert-parallel comm.", t.ep},
-                                                   {"pipeline transfers", t.pp},
-                                                   {"data-parallel comm.", t.dp},
-                                                   {"optimizer", t.optimizer},
-                                                   {"overhead", t.overhead},
-                                                   {"bubble", t.bubble}};
-  for (const auto& [name, seconds] : terms) {
-    if (seconds > Seconds{0} || std::string_view(name) == "compute") {
-      time.add({name, human(seconds), share(seconds, p.step)});
+  for (const planner::NamedTerm& term : planner::kTerms) {
+    const Seconds seconds = t.*term.value;
+    if (seconds > Seconds{0} || term.value == &planner::Terms::compute) {
+      time.add({std::string(term.words), human(seconds), share(seconds, p.step)});
     }
   }
   time.add({fmt::format("step (stage {})", p.terms_stage), human(p.step), "100.0%"}, Style::Bold);

@@ -6,6 +6,7 @@
 #include "planner/layout/layout_text.h"
 #include "planner/model/parameters.h"
 #include "planner/problem_json.h"
+#include "planner/simulate/named_term.h"
 #include "planner/simulate/summary.h"
 #include "profiles/cluster_json.h"
 #include "profiles/input_error.h"
@@ -41,15 +42,9 @@ json options_json(const Problem& problem) {
 }
 
 json time_json(const Terms& terms) {
-  return {{"compute_seconds", terms.compute.count()},
-          {"tp_communication_seconds", terms.tp.count()},
-          {"pp_communication_seconds", terms.pp.count()},
-          {"dp_communication_seconds", terms.dp.count()},
-          {"cp_communication_seconds", terms.cp.count()},
-          {"ep_communication_seconds", terms.ep.count()},
-          {"optimizer_seconds", terms.optimizer.count()},
-          {"overhead_seconds", terms.overhead.count()},
-          {"bubble_seconds", terms.bubble.count()}};
+  json out;
+  for (const NamedTerm& term : kTerms) out[std::string(term.key)] = (terms.*term.value).count();
+  return out;
 }
 
 json memory_json(const Prediction& prediction) {
