@@ -163,6 +163,8 @@ int run(const Options& options) {
   const planner::Suite suite = planner::read_suite(profiles::JsonNode::read_file(options.suite),
                                                    folder.empty() ? "." : folder.string(), files);
   const planner::Baseline was = baseline_before(options);
+  profiles::require_writable_file(options.junit);
+  if (options.update) profiles::require_writable_file(options.baseline);
   const planner::Baseline is = planner::answers(suite);
   const std::vector<Finding> findings = planner::compare(suite, was, is);
   const bool failed = std::any_of(findings.begin(), findings.end(),

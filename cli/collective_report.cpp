@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "cli/problem_options.h"
+#include "cli/flags.h"
 #include "planner/cluster/group_shape.h"
 #include "planner/cost/collective/collective_model.h"
 #include "profiles/input_error.h"

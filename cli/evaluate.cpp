@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/flags.h"
 #include "cli/serving_accuracy.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
@@ -15,6 +16,7 @@
 #include "planner/evaluate/evaluate_tables.h"
 #include "planner/evaluate/runs.h"
 #include "planner/evaluate/split.h"
+#include "planner/simulate/named_term.h"
 #include "profiles/cluster_json.h"
 #include "profiles/data_files.h"
 #include "profiles/input_error.h"
@@ -31,8 +33,7 @@ using profiles::human;
 
 struct Options {
   std::vector<std::string> files;
-  std::string max_error, profiles, clusters;
-  planner::Half half = planner::Half::Both;
+  std::string max_error, half, profiles, clusters;
   bool unseen = false, as_json = false;
 };
 
@@ -46,12 +47,12 @@ json summary_json(const ErrorSummary& s) {
           {"p95", s.p95},       {"bias", s.bias}};
 }
 
-json terms_json(const planner::Terms& t) {
-  return {{"compute_seconds", t.compute.count()},     {"tp_communication_seconds", t.tp.count()},
-          {"pp_communication_seconds", t.pp.count()}, {"dp_communication_seconds", t.dp.count()},
-          {"cp_communication_seconds", t.cp.count()}, {"ep_communication_seconds", t.ep.count()},
-          {"optimizer_seconds", t.optimizer.count()}, {"overhead_seconds", t.overhead.count()},
-          {"bubble_seconds", t.bubble.count()}};
+json terms_json(const planner::Terms& terms) {
+  json out;
+  for (const planner::NamedTerm& term : planner::kTerms) {
+    out[std::string(term.key)] = (terms.*term.value).count();
+  }
+  return out;
 }
 
 json run_json(const EvaluatedRun& run) {
@@ -192,15 +193,11 @@ std::string report_text(const RunsReport& report) {
   return out;
 }
 
-double fraction(const std::string& text) {
-  const bool percents = text.ends_with('%');
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  const std::string rest = end;
-  if (end == text.c_str() || !(value >= 0) || (rest != "" && rest != "%")) {
-    throw profiles::InputError("--max-error", "a fraction such as 10%", "'" + text + "'");
-  }
-  return percents ? value / 100 : value;
+planner::Half half_from(const std::string& text) {
+  if (text.empty()) return planner::Half::Both;
+  if (text == "fitted") return planner::Half::Fitted;
+  if (text == "held") return planner::Half::Held;
+  throw profiles::InputError("--half", "fitted or held", "'" + text + "'");
 }
 
 json tables_json(const planner::TablesReport& report) {
@@ -257,7 +254,9 @@ profiles::ClusterTable clusters_from(const std::string& path, const profiles::Da
 
 int run(const Options& options) {
   const profiles::DataFiles files(profiles::profile_directories(options.profiles));
-  const double limit = options.max_error.empty() ? 0 : fraction(options.max_error);
+  const double limit =
+      options.max_error.empty() ? 0 : fraction_flag(options.max_error, "--max-error");
+  const planner::Half half = half_from(options.half);
   std::vector<std::string> tables;
   std::vector<planner::RecordedRun> runs;
   for (const std::string& file : options.files) {
@@ -269,8 +268,13 @@ int run(const Options& options) {
     std::move(more.begin(), more.end(), std::back_inserter(runs));
   }
   std::erase_if(runs, [&](const planner::RecordedRun& run) {
-    return !planner::holds(options.half, planner::is_fitted(run.source, run.model_name));
+    return !planner::holds(half, planner::is_fitted(run.source, run.model_name));
   });
+  // One half of a file may be empty, all of it not.
+  const bool may_be_empty = half != planner::Half::Both;
+  if (runs.empty() && tables.empty() && !may_be_empty) {
+    throw profiles::InputError(options.files.front(), "recorded runs", "none");
+  }
   json document;
   std::string text;
   double worst_mean = 0;
@@ -304,7 +308,10 @@ int run(const Options& options) {
   }
   if (!tables.empty()) {
     const planner::TablesReport report = planner::evaluate_tables(
-        tables, {options.half, options.unseen}, clusters_from(options.clusters, files), files);
+        tables, {half, options.unseen}, clusters_from(options.clusters, files), files);
+    if (runs.empty() && report.groups.empty() && report.unpredictable.empty() && !may_be_empty) {
+      throw profiles::InputError(tables.front(), "rows", "none");
+    }
     // Tables alone answer under the same keys as runs; beside runs they have a section of their
     // own.
     if (document.is_null()) {
@@ -340,8 +347,6 @@ void add_evaluate(CLI::App& app, Action& action) {
   command
       ->add_option("--half", options->half,
                    "only what constants may be fitted on, or what is held out")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, planner::Half>{
-          {"fitted", planner::Half::Fitted}, {"held", planner::Half::Held}}))
       ->type_name("fitted|held");
   command->add_flag("--unseen", options->unseen,
                     "tables of GEMMs and attention as on a device that nobody measured");

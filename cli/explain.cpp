@@ -37,6 +37,7 @@ int run(const Options& options) {
                   profiles::with_thousands(report.feasible) + " layouts simulated");
   };
   const planner::Explanation explanation = planner::explain(problem, layout, search);
+  progress.clear();
   if (options.as_json) {
     const nlohmann::json answer = plan_json(problem, explanation.searched);
     nlohmann::json document = explanation_json(explanation);

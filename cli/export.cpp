@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "cli/command.h"
-#include "cli/problem_options.h"
+#include "cli/flags.h"
 #include "planner/export/data_parallel.h"
 #include "planner/export/launch.h"
 #include "planner/export/nearest_plan.h"
@@ -109,38 +109,35 @@ std::string refusal(const TargetFramework& framework, const Problem& problem,
   return out;
 }
 
-/// What a plan file asks and answers; `engine` of one that serves.
+/// What a plan file asks, and the plan of it that is exported.
 struct ExportFile {
   Problem problem;
-  std::vector<planner::Layout> layouts;
-  std::optional<profiles::Engine> engine;
+  std::size_t at = 0;  ///< which plan of the file
+  planner::Layout layout;
+  std::optional<profiles::Engine> engine;  ///< whose habits the prediction rests on, if known
 };
 
-/// A file of `plan --inference`: each plan has a demand of its own, of which `at`'s is taken.
+/// A file of `plan --inference`: each plan has a demand of its own.
 ExportFile read_serving(const JsonNode& document, const TargetFramework& framework,
-                        const profiles::DataFiles& files, int at) {
-  ExportFile out;
+                        const profiles::DataFiles& files, const std::string& number) {
   planner::ServingFile file = planner::read_serving(document, files);
-  out.problem = std::move(file.problem);
-  for (const planner::ServingFile::Plan& plan : file.plans) out.layouts.push_back(plan.layout);
-  if (at < static_cast<int>(file.plans.size())) {
-    const planner::Demand& demand = file.plans[static_cast<std::size_t>(at)].demand;
-    if (demand.kind == planner::Demand::Kind::Batch) out.problem.workload.batch = demand.count;
-    if (demand.kind == planner::Demand::Kind::Users)
-      out.problem.workload.concurrency = demand.count;
-  }
+  ExportFile out{std::move(file.problem), plan_flag(number, file.plans.size()), {}, {}};
+  const planner::ServingFile::Plan& plan = file.plans[out.at];
+  out.layout = plan.layout;
+  planner::Workload& workload = out.problem.workload;
+  if (plan.demand.kind == planner::Demand::Kind::Batch) workload.batch = plan.demand.count;
+  if (plan.demand.kind == planner::Demand::Kind::Users) workload.concurrency = plan.demand.count;
   const profiles::Engine engine = profiles::load_engine(framework.name, files);
   if (engine.known) out.engine = engine;
   return out;
 }
 
 ExportFile read_export(const JsonNode& document, const TargetFramework& framework,
-                       const profiles::DataFiles& files, int at) {
-  if (planner::is_serving(document)) {
-    return read_serving(document, framework, files, at);
-  }
+                       const profiles::DataFiles& files, const std::string& number) {
+  if (planner::is_serving(document)) return read_serving(document, framework, files, number);
   planner::PlanFile file = planner::read_plan(document, files);
-  return {std::move(file.problem), std::move(file.layouts), std::nullopt};
+  const std::size_t at = plan_flag(number, file.layouts.size());
+  return {std::move(file.problem), at, std::move(file.layouts[at]), std::nullopt};
 }
 
 int run(const Options& options) {
@@ -154,16 +151,9 @@ int run(const Options& options) {
   const planner::FrameworkRules rules(files);
   const TargetFramework& framework = rules.at(options.framework, "--to");
   const JsonNode document = JsonNode::read_file(options.plan_file);
-  const int at = options.plan_number == "0" ? 0 : count_flag(options.plan_number, "--plan");
-  const ExportFile file = read_export(document, framework, files, at);
-  if (file.layouts.empty()) document.at("plans").refuse("at least one plan");
-  if (at >= static_cast<int>(file.layouts.size())) {
-    throw profiles::InputError("--plan",
-                               "a plan from 0 to " + std::to_string(file.layouts.size() - 1),
-                               options.plan_number);
-  }
+  const ExportFile file = read_export(document, framework, files, options.plan_number);
   const Problem& problem = file.problem;
-  const planner::Layout& layout = file.layouts[static_cast<std::size_t>(at)];
+  const planner::Layout& layout = file.layout;
   const auto illegal =
       planner::violations(layout, problem.model, problem.workload, problem.cluster.devices());
   if (!illegal.empty()) throw profiles::InputError(options.plan_file, illegal.front().what);
@@ -173,7 +163,7 @@ int run(const Options& options) {
     std::fprintf(stderr, "meshplan: %s\n", refusal(framework, problem, layout, broken).c_str());
     return kAnswerIsNo;
   }
-  const JsonNode plan = document.at("plans").elements()[static_cast<std::size_t>(at)];
+  const JsonNode plan = document.at("plans").elements()[file.at];
   planner::LaunchPlan launch{problem, layout, notes(framework, problem, layout, plan), file.engine};
   if (const auto fits = plan.find_value("fits"); fits && !fits->boolean()) {
     launch.notes.emplace_back("it does not fit the devices' memory");
@@ -202,8 +192,8 @@ void add_export(CLI::App& app, Action& action) {
       ->type_name("plan.json");
   command
       ->add_option("--to", options->framework,
-                   "megatron, deepspeed, torchtitan, fsdp, pipelining, gpipe, vllm, tensorrt-llm, "
-                   "sglang or tgi")
+                   "megatron, deepspeed, torchtitan, fsdp, pipelining, gpipe, dataparallel, vllm, "
+                   "tensorrt-llm, sglang or tgi")
       ->type_name("F");
   command->add_option("--plan", options->plan_number, "which plan of the file (0)")->type_name("N");
   command->add_option("--out", options->out, "write it to a file instead of standard output")

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/flags.h"
 #include "cli/plan_report.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
@@ -29,16 +29,6 @@ using profiles::Seconds;
 using profiles::with_thousands;
 
 constexpr double kSecondsADay = 86400;
-
-double positive_flag(const std::string& text, const std::string& flag) {
-  double value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (status != std::errc{} || end != text.data() + text.size() || !(value > 0) ||
-      !std::isfinite(value)) {
-    throw InputError(flag, "a number above 0", "'" + text + "'");
-  }
-  return value;
-}
 
 double days(Seconds time) { return time.count() / kSecondsADay; }
 

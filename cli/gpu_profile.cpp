@@ -109,10 +109,7 @@ int profile_gpu(const GpuProfileOptions& options, const std::string& today,
   if (!options.force && fs::exists(profile_file)) {
     throw InputError(profile_file.string(), "a new file (or --force)", "one that exists");
   }
-  std::error_code failed;
-  fs::create_directories(folder / "tables", failed);
-  fs::create_directories(folder / "profiles", failed);
-  if (failed) throw InputError("--out", "a folder that can be made", folder.string());
+  profiles::require_writable_folder(options.out);
 
   const auto begin = std::chrono::steady_clock::now();
   Progress progress;
@@ -121,7 +118,7 @@ int profile_gpu(const GpuProfileOptions& options, const std::string& today,
                            [&](const std::string& what) { progress.show("measuring: " + what); });
   const auto write = [&](const std::string& file, const std::string& text) {
     const fs::path path = folder / "tables" / file;
-    profiles::write_atomically(path.string(), text);
+    profiles::write_with_folders(path.string(), text);
     return path.string();
   };
   const std::string gemm = write("gemm_" + stem + ".csv", gemm_csv(tables));
@@ -142,7 +139,7 @@ int profile_gpu(const GpuProfileOptions& options, const std::string& today,
     set_memory_bound(profile, tables);
     profile.provenance +=
         "; measured on " + tables.facts.name + ", " + tables.engine + "; meshplan " + version;
-    profiles::write_atomically(profile_file.string(), planner::profile_text(profile));
+    profiles::write_with_folders(profile_file.string(), planner::profile_text(profile));
     answer += fmt::format("products     off by {:.1f}% (median) on the half held out\n",
                           100 * profile.gemm.record.held_out.median);
     answer += fmt::format("attention    off by {:.1f}% (median) on the half held out\n",
@@ -152,7 +149,7 @@ int profile_gpu(const GpuProfileOptions& options, const std::string& today,
   }
   answer += collective_table(
       collective_lines(tables.collectives, tables.within_device ? std::nullopt : joined(engine)));
-  progress.show("");
+  progress.clear();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   answer +=
       fmt::format("took {:.0f} s; use it with --profiles {}\n", took.count(), folder.string());

@@ -26,7 +26,7 @@ profiles::Cluster cluster_from(const std::string& text, const profiles::DataFile
       std::fprintf(stderr, "meshplan: note: localhost is its cores: %s\n", why.c_str());
     }
   }
-  return load_cluster(text, files, own);
+  return profiles::named_at("--cluster", "cluster", [&] { return load_cluster(text, files, own); });
 }
 
 }  // namespace meshplan::cli

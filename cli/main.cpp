@@ -4,11 +4,10 @@
 #include <exception>
 #include <new>
 #include <string>
-#include <vector>
 
 #include "cli/command.h"
+#include "cli/usage_error.h"
 #include "profiles/input_error.h"
-#include "profiles/nearest_name.h"
 
 namespace {
 
@@ -35,19 +34,6 @@ int printed(int code) {
   return lost ? refuse("standard output cannot be written", cli::kBadInput) : code;
 }
 
-/// CLI11 would only say that a subcommand is required.
-void refuse_unknown_command(CLI::App& app, int argc, char** argv) {
-  if (argc < 2 || *argv[1] == '-') return;
-  std::vector<std::string> known;
-  for (const CLI::App* command : app.get_subcommands({})) {
-    known.push_back(command->get_name());
-    if (known.back() == argv[1]) return;
-  }
-  throw profiles::InputError(
-      "meshplan", "a command (see 'meshplan --help')",
-      "'" + std::string(argv[1]) + "'" + profiles::did_you_mean(argv[1], known));
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -68,7 +54,6 @@ int main(int argc, char** argv) {
   cli::add_list(app, action);
 
   try {
-    refuse_unknown_command(app, argc, argv);
     app.parse(argc, argv);
     return printed(action());
   } catch (const CLI::CallForHelp& help) {
@@ -78,7 +63,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     return printed(app.exit(version));
   } catch (const CLI::ParseError& error) {
-    return refuse(std::string(error.what()) + " (see 'meshplan --help')", cli::kBadInput);
+    return refuse(cli::usage_error(app, error), cli::kBadInput);
   } catch (const profiles::InputError& error) {
     return refuse(error.what(), cli::kBadInput);
   } catch (const std::bad_alloc&) {

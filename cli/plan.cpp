@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/flags.h"
 #include "cli/fleet_answer.h"
 #include "cli/framework_filter.h"
 #include "cli/plan_report.h"
@@ -77,6 +78,7 @@ int run(const Options& options) {
   };
   const planner::PlanResult result = planner::search(problem, search);
   const auto change = what_if(options.problem, files, problem, search, result);
+  progress.clear();
   nlohmann::json answer = plan_json(problem, result);
   if (change) answer["what_if"] = what_if_json(*change);
   const std::string document = answer.dump(1) + "\n";
@@ -116,7 +118,8 @@ void add_plan(CLI::App& app, Action& action) {
   command
       ->add_option("--for", options->runs_on,
                    "search only what this framework runs: megatron, deepspeed, torchtitan, fsdp, "
-                   "pipelining, gpipe; with --inference vllm, tensorrt-llm, sglang, tgi")
+                   "pipelining, gpipe, dataparallel; with --inference vllm, tensorrt-llm, sglang, "
+                   "tgi")
       ->type_name("F");
   add_fleet_options(*command, options->fleet);
   command->add_option("--out", options->out, "write the answer to a plan file")->type_name("FILE");

@@ -6,7 +6,9 @@
 
 #include "cli/table.h"
 #include "planner/layout/layout_text.h"
+#include "planner/model/flops.h"
 #include "planner/model/parameters.h"
+#include "planner/simulate/named_term.h"
 #include "profiles/number_format.h"
 
 namespace meshplan::cli {
@@ -30,16 +32,112 @@ bool training(const Problem& problem) {
 /// Communication of every axis together.
 Seconds communication(const planner::Terms& t) { return t.tp + t.cp + t.ep + t.dp + t.pp; }
 
+/// "E4 4H": layers of each chunk, with the embedding and the head.
+std::string layers_text(const planner::StageLayers& stage) {
+  std::string out;
+  for (const auto& chunk : stage.chunks) {
+    if (!out.empty()) out += " ";
+    if (chunk.embedding) out += "E";
+    out += std::to_string(chunk.layers);
+    if (chunk.head) out += "H";
+  }
+  return out;
+}
+
+/// What each stage holds and how long it works. Neighbours that are alike share a line; of what is
+/// then still long, the ends and the fullest stage are shown.
+std::string stage_table(const Problem& problem, const Plan& plan) {
+  Table table({{"stage"},
+               {"layers", Table::Align::Left},
+               {"busy"},
+               {"weights"},
+               {"gradients"},
+               {"optimizer"},
+               {"activations"},
+               {"loss"},
+               {"buffers"},
+               {"outside"},
+               {"peak"},
+               {"free"}});
+  struct Line {
+    std::size_t first, last;
+    std::vector<std::string> cells;
+    Bytes peak;
+  };
+  const auto& p = plan.prediction;
+  std::vector<Line> lines;
+  for (std::size_t s = 0; s < p.memory.size(); ++s) {
+    const auto& m = p.memory[s];
+    const Bytes outside = m.workspace + m.fragmentation + m.context + m.communicators;
+    std::vector<std::string> cells = {layers_text(plan.stages[s]),
+                                      share(p.busy[s], p.step),
+                                      human(m.weights),
+                                      human(m.gradients),
+                                      human(m.optimizer),
+                                      human(m.activations),
+                                      human(m.loss),
+                                      human(m.buffers),
+                                      human(outside),
+                                      human(m.device()),
+                                      human(p.capacity - m.device())};
+    if (!lines.empty() && lines.back().cells == cells) {
+      lines.back().last = s;
+    } else {
+      lines.push_back({s, s, std::move(cells), m.device()});
+    }
+  }
+  constexpr std::size_t kShown = 16, kEnds = 4;
+  const auto fullest = std::max_element(
+      lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.peak < b.peak; });
+  bool skipped = false;
+  for (auto line = lines.begin(); line != lines.end(); ++line) {
+    const auto at = static_cast<std::size_t>(line - lines.begin());
+    const bool end = at < kEnds || at + kEnds >= lines.size();
+    if (lines.size() > kShown && !end && line != fullest) {
+      if (!skipped) table.add({"..."});
+      skipped = true;
+      continue;
+    }
+    skipped = false;
+    const std::string stage = std::to_string(line->first);
+    line->cells.insert(line->cells.begin(), line->first == line->last
+                                                ? stage
+                                                : stage + "-" + std::to_string(line->last));
+    table.add(line->cells, line->peak > problem.memory_limit() ? Style::Red : Style::Plain);
+  }
+  return table.text();
+}
+
+/// MFU counts attention in full, as published figures do; a causal model needs half of that. Said
+/// where sequences are so long that it matters.
+std::string mfu_note(const Problem& problem, const Plan& plan) {
+  constexpr double kWorthSaying = 0.8;
+  const auto flops = [&](planner::AttentionConvention convention) {
+    return planner::model_flops_per_sequence(problem.model, problem.workload.seq_len, convention)
+        .count;
+  };
+  const double needed =
+      flops(planner::AttentionConvention::Causal) / flops(planner::AttentionConvention::Full);
+  if (needed >= kWorthSaying) return "";
+  return fmt::format(
+      "MFU counts attention in full, as is usual; with only what the mask leaves: {}\n",
+      percent(needed * plan.prediction.mfu));
+}
+
 }  // namespace
+
+std::string cluster_line(const profiles::Cluster& cluster) {
+  return fmt::format("cluster   {}, {} x {} {} ({} device{})\n", cluster.name, cluster.nodes,
+                     cluster.devices_used_per_node, cluster.device.id,
+                     with_thousands(cluster.devices()), cluster.devices() == 1 ? "" : "s");
+}
 
 std::string question_text(const Problem& problem) {
   const auto& cluster = problem.cluster;
   const auto parameters = static_cast<double>(planner::parameter_count(problem.model));
   std::string out = fmt::format("model     {}, {} parameters\n", problem.model.name,
                                 profiles::human_count(parameters));
-  out += fmt::format("cluster   {}, {} x {} {} ({} devices)\n", cluster.name, cluster.nodes,
-                     cluster.devices_used_per_node, cluster.device.id,
-                     with_thousands(cluster.devices()));
+  out += cluster_line(cluster);
   const auto& w = problem.workload;
   out += fmt::format("workload  training, {} sequences of {} tokens a step, {}, {}\n",
                      with_thousands(w.global_batch), with_thousands(w.seq_len),
@@ -118,61 +216,23 @@ std::string plan_text(const Problem& problem, const Plan& plan) {
   const auto& t = p.terms;
   std::string out =
       fmt::format("{}\n", styled(planner::text(plan.layout, training(problem)), Style::Bold));
-  out += fmt::format("step {}, {} tokens/s, MFU {}, {}\n\n", human(p.step),
+  out += fmt::format("step {} (80% interval {} to {}), {} tokens/s, MFU {}, {}\n", human(p.step),
+                     human(p.step_low), human(p.step_high),
                      with_thousands(static_cast<std::int64_t>(p.tokens_per_second)), percent(p.mfu),
                      plan.fits ? "fits" : styled("does not fit", Style::Red));
+  out += mfu_note(problem, plan) + "\n";
   Table time({{"where the step goes", Table::Align::Left}, {"time"}, {"share"}});
-  const std::pair<const char*, Seconds> terms[] = {{"compute", t.compute},
-                                                   {"tensor-parallel comm.", t.tp},
-                                                   {"context-parallel comm.", t.cp},
-                                                   {"expert-parallel comm.", t.ep},
-                                                   {"pipeline transfers", t.pp},
-                                                   {"data-parallel comm.", t.dp},
-                                                   {"optimizer", t.optimizer},
-                                                   {"overhead", t.overhead},
-                                                   {"bubble", t.bubble}};
-  for (const auto& [name, seconds] : terms) {
-    if (seconds > Seconds{0} || std::string_view(name) == "compute") {
-      time.add({name, human(seconds), share(seconds, p.step)});
+  for (const planner::NamedTerm& term : planner::kTerms) {
+    const Seconds seconds = t.*term.value;
+    if (seconds > Seconds{0} || term.value == &planner::Terms::compute) {
+      time.add({std::string(term.words), human(seconds), share(seconds, p.step)});
     }
   }
   time.add({fmt::format("step (stage {})", p.terms_stage), human(p.step), "100.0%"}, Style::Bold);
   out += time.text();
 
-  out += fmt::format("\nmemory of {} per device\n", human(p.capacity));
-  Table memory({{"stage"},
-                {"layers", Table::Align::Left},
-                {"weights"},
-                {"gradients"},
-                {"optimizer"},
-                {"activations"},
-                {"loss"},
-                {"buffers"},
-                {"outside"},
-                {"peak"},
-                {"free"}});
-  // A long pipeline is shown by its ends and its fullest stage.
-  constexpr std::size_t kShown = 16;
-  for (std::size_t s = 0; s < p.memory.size(); ++s) {
-    const auto& m = p.memory[s];
-    const bool fullest = m.device() == planner::peak_bytes(p.memory);
-    if (p.memory.size() > kShown && s >= 4 && s + 4 < p.memory.size() && !fullest) continue;
-    std::string layers;
-    for (const auto& chunk : plan.stages[s].chunks) {
-      if (!layers.empty()) layers += " ";
-      if (chunk.embedding) layers += "E";
-      layers += std::to_string(chunk.layers);
-      if (chunk.head) layers += "H";
-    }
-    const Bytes outside = m.workspace + m.fragmentation + m.context + m.communicators;
-    const Bytes free = p.capacity - m.device();
-    memory.add({std::to_string(s), layers, human(m.weights), human(m.gradients), human(m.optimizer),
-                human(m.activations), human(m.loss), human(m.buffers), human(outside),
-                human(m.device()), human(free)},
-               m.device() > problem.memory_limit() ? Style::Red : Style::Plain);
-  }
-  out += memory.text();
-  return out;
+  out += "\nstages, and memory of " + human(p.capacity) + " per device\n";
+  return out + stage_table(problem, plan);
 }
 
 }  // namespace meshplan::cli

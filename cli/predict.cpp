@@ -8,6 +8,7 @@
 
 #include "cli/collective_report.h"
 #include "cli/command.h"
+#include "cli/flags.h"
 #include "cli/local_cluster.h"
 #include "cli/megatron_question.h"
 #include "cli/plan_report.h"
@@ -37,6 +38,7 @@ struct Options {
 struct Question {
   planner::Problem problem;
   planner::Layout layout;
+  std::string stated_in;  ///< where the layout stands: a flag or the plan file
 };
 
 Question question_from(const Options& options) {
@@ -48,12 +50,7 @@ Question question_from(const Options& options) {
     }
     planner::PlanFile file =
         planner::read_plan(profiles::JsonNode::read_file(options.plan_file), files);
-    const std::string& number = options.plan_number;
-    const int at = number == "0" ? 0 : count_flag(number, "--plan");
-    if (at >= static_cast<int>(file.layouts.size())) {
-      throw profiles::InputError(
-          "--plan", "a plan from 0 to " + std::to_string(file.layouts.size() - 1), number);
-    }
+    const std::size_t at = plan_flag(options.plan_number, file.layouts.size());
     if (file.profile_differs()) {
       std::fprintf(stderr, "meshplan: note: %s was made with another version of profile %s\n",
                    options.plan_file.c_str(), file.problem.profile.name.c_str());
@@ -62,20 +59,20 @@ Question question_from(const Options& options) {
       file.problem.cluster = with_settings(file.problem.cluster, options.problem.settings, files);
       file.problem.profile = profiles::load_profile(file.problem.cluster, files);
     }
-    return {std::move(file.problem), file.layouts[static_cast<std::size_t>(at)]};
+    return {std::move(file.problem), file.layouts[at], options.plan_file};
   }
   if (!options.megatron.empty()) {
     if (!options.layout.empty()) {
       throw profiles::InputError("predict", "--layout or --from-megatron", "both");
     }
     MegatronQuestion asked = question_from_megatron(options.megatron, options.problem, files);
-    return {std::move(asked.problem), std::move(asked.layout)};
+    return {std::move(asked.problem), std::move(asked.layout), "--from-megatron"};
   }
   if (options.layout.empty()) {
     throw profiles::InputError("--layout", "a layout such as tp8,pp4,dp4,mbs1", "nothing");
   }
   const planner::Layout layout = planner::layout_from_text(options.layout, "--layout");
-  return {problem_from(options.problem, files), layout};
+  return {problem_from(options.problem, files), layout, "--layout"};
 }
 
 /// Exit 1 when there are too few devices; any other broken rule is refused.
@@ -85,9 +82,9 @@ std::optional<int> refuse_illegal(const Question& question) {
                                           problem.cluster.devices());
   for (const planner::Violation& violation : broken) {
     if (violation.rule != planner::Rule::Devices) {
-      throw profiles::InputError("layout", violation.what);
+      throw profiles::InputError(question.stated_in, violation.what);
     }
-    std::fprintf(stderr, "meshplan: %s\n", violation.what.c_str());
+    std::fprintf(stderr, "meshplan: %s: %s\n", question.stated_in.c_str(), violation.what.c_str());
     return kAnswerIsNo;
   }
   return std::nullopt;

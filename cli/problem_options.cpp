@@ -1,10 +1,9 @@
 #include "cli/problem_options.h"
 
-#include <charconv>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "cli/flags.h"
 #include "cli/local_cluster.h"
 #include "planner/model/config.h"
 #include "planner/software.h"
@@ -15,32 +14,6 @@
 namespace meshplan::cli {
 
 using profiles::InputError;
-
-namespace {
-
-double fraction_flag(const std::string& text, const std::string& flag) {
-  double value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (status != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value < 1)) {
-    throw InputError(flag, "a fraction from 0 to below 1", "'" + text + "'");
-  }
-  return value;
-}
-
-}  // namespace
-
-int count_flag(const std::string& text, const std::string& flag) {
-  if (text.empty()) throw InputError(flag, "a whole number of at least 1", "nothing");
-  int value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (status == std::errc::result_out_of_range) {
-    throw InputError(flag, "a whole number of at most 2147483647", "'" + text + "'");
-  }
-  if (status != std::errc{} || end != text.data() + text.size() || value < 1) {
-    throw InputError(flag, "a whole number of at least 1", "'" + text + "'");
-  }
-  return value;
-}
 
 void add_problem_options(CLI::App& command, ProblemOptions& options) {
   const auto add = [&](const char* flag, std::string& target, const char* help, const char* type) {
@@ -56,7 +29,8 @@ void add_problem_options(CLI::App& command, ProblemOptions& options) {
   add("--dtype", options.dtype, "bf16, fp16, fp8, fp4 or fp32 (bf16)", "T");
   add("--optimizer", options.optimizer, "adam, sgd or lion (adam)", "O");
   add("--framework", options.framework,
-      "whose habits to assume: megatron, nemo, nanotron, deepspeed, composer, ... (generic)", "F");
+      "whose habits to assume: megatron, deepspeed, ... as 'meshplan list frameworks' (generic)",
+      "F");
   add("--attention", options.attention, "flash or unfused (as the framework does)", "A");
   add("--optimizer-sync", options.optimizer_sync,
       "global: every rank waits for the gradient norm; or post_validated (global)", "S");
@@ -86,7 +60,9 @@ profiles::Cluster with_settings(profiles::Cluster cluster, const std::vector<std
   return cluster;
 }
 
-planner::Problem problem_from(const ProblemOptions& options, const profiles::DataFiles& files) {
+namespace {
+
+planner::Problem read_problem(const ProblemOptions& options, const profiles::DataFiles& files) {
   if (options.model.empty() && options.model_config.empty()) {
     throw InputError("--model", "a preset or a config.json", "nothing");
   }
@@ -97,7 +73,8 @@ planner::Problem problem_from(const ProblemOptions& options, const profiles::Dat
       options.model.empty()
           ? planner::NamedConfig{"from flags",
                                  profiles::JsonNode::parse(options.model_config, "the flags")}
-          : planner::find_config(options.model, files);
+          : profiles::named_at("--model", "model",
+                               [&] { return planner::find_config(options.model, files); });
   problem.model = planner::read_config(found.config, found.name);
   problem.model_config = found.config.raw().dump();
   problem.cluster = cluster_from(options.cluster, files);
@@ -133,9 +110,19 @@ planner::Problem problem_from(const ProblemOptions& options, const profiles::Dat
   }
   if (!options.memory_margin.empty()) {
     problem.memory_margin = fraction_flag(options.memory_margin, "--memory-margin");
+    if (problem.memory_margin >= 1) {
+      throw InputError("--memory-margin", "a fraction below 1", "'" + options.memory_margin + "'");
+    }
   }
   problem.profile = profiles::load_profile(problem.cluster, files);
   return problem;
+}
+
+}  // namespace
+
+planner::Problem problem_from(const ProblemOptions& options, const profiles::DataFiles& files) {
+  return profiles::named_at("--framework", "framework",
+                            [&] { return read_problem(options, files); });
 }
 
 }  // namespace meshplan::cli

@@ -33,8 +33,4 @@ profiles::Cluster with_settings(profiles::Cluster cluster, const std::vector<std
 
 /// Directories of `--profiles` and the user's own, over what the binary carries.
 profiles::DataFiles data_files(const ProblemOptions& options);
-
-/// A whole number >= 1 of a flag. Throws InputError naming it.
-int count_flag(const std::string& text, const std::string& flag);
-
 }  // namespace meshplan::cli

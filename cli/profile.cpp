@@ -82,11 +82,7 @@ int measure(const MeasureOptions& options, const std::string& version) {
   const fs::path device_file = folder / "devices" / "host-cpu.json";
   refuse_existing(profile_file, options.force);
   refuse_existing(device_file, options.force);
-  for (const fs::path& file : {profile_file, device_file}) {
-    std::error_code failed;
-    fs::create_directories(file.parent_path(), failed);
-    if (failed) throw InputError("--out", "a folder that can be made", folder.string());
-  }
+  profiles::require_writable_folder(options.out);
 
   const auto begin = std::chrono::steady_clock::now();
   Progress progress;
@@ -102,10 +98,10 @@ int measure(const MeasureOptions& options, const std::string& version) {
     profile.device.pcie_bandwidth = runtime::rank_bandwidth(cluster, tables.all_reduce);
   }
   profile.provenance += "; meshplan " + version;
-  profiles::write_atomically(device_file.string(), device_json(profile.device).dump(1) + "\n");
-  profiles::write_atomically(profile_file.string(), planner::profile_text(profile));
+  profiles::write_with_folders(device_file.string(), device_json(profile.device).dump(1) + "\n");
+  profiles::write_with_folders(profile_file.string(), planner::profile_text(profile));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  progress.show("");
+  progress.clear();
   std::fputs(measured_text(profile, folder, took.count()).c_str(), stdout);
   return kDone;
 }
@@ -124,7 +120,8 @@ std::string errors_text(const char* what, const profiles::FitRecord& record) {
 int fit(const FitOptions& options) {
   refuse_existing(options.out, options.force);
   const profiles::DataFiles files(profiles::profile_directories(options.profiles));
-  const profiles::Device device = profiles::load_device(options.device, files);
+  const profiles::Device device = profiles::named_at(
+      "--device", "device", [&] { return profiles::load_device(options.device, files); });
   const planner::Tables tables = planner::read_tables(options.tables);
   const profiles::DeviceProfile profile = planner::fit_profile(device, tables, today());
   profiles::write_atomically(options.out, planner::profile_text(profile));

@@ -117,6 +117,7 @@ int refit(const RefitOptions& options) {
   if (fs::equivalent(from, to, ignored) || fs::exists(to)) {
     throw InputError("--out", "a new folder, so that no profile is lost", "'" + options.out + "'");
   }
+  profiles::require_writable_folder(options.out);
   const std::vector<RecordedRun> runs = read_runs(options);
   const planner::Problem& problem = runs.front().problem;
   const std::string file = problem.cluster.device.id + ".json";
@@ -144,15 +145,11 @@ int refit(const RefitOptions& options) {
   planner::Problem corrected = runtime::corrected(problem, factors);
   corrected.profile.provenance +=
       fmt::format("; refitted to {} runs: {}", runs.size(), factors_text(factors));
-  for (const char* folder : {"profiles", "devices"}) {
-    fs::create_directories(to / folder, ignored);
-    if (ignored) throw InputError("--out", "a folder that can be made", "'" + options.out + "'");
-  }
-  profiles::write_atomically((to / "profiles" / file).string(),
-                             planner::profile_text(corrected.profile));
+  profiles::write_with_folders((to / "profiles" / file).string(),
+                               planner::profile_text(corrected.profile));
   if (fs::exists(from / "devices" / file)) {
-    profiles::write_atomically((to / "devices" / file).string(),
-                               device_json(corrected.profile.device).dump(1) + "\n");
+    profiles::write_with_folders((to / "devices" / file).string(),
+                                 device_json(corrected.profile.device).dump(1) + "\n");
   }
   return kDone;
 }

@@ -140,6 +140,8 @@ runtime::Engine* engine_of(const RunOptions& options) {
 
 int run_on(runtime::Engine* engine, const RunOptions& options) {
   const RunSettings settings = settings_from(options);
+  profiles::require_writable_file(options.out);
+  profiles::require_writable_file(options.trace);
   const RunQuestion question = question_from(options);
   planner::PriceBook book(question.problem);
   refuse_unrunnable(question, options, engine == nullptr);

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "cli/problem_options.h"
+#include "cli/flags.h"
 #include "planner/inference/serving_file.h"
 #include "planner/layout/legality.h"
 #include "planner/plan_json.h"
@@ -29,12 +29,12 @@ RunSettings settings_from(const RunOptions& options) {
   if (!options.mode.empty() && !out.mode) {
     throw InputError("--mode", "parallel, replay or partitioned", "'" + options.mode + "'");
   }
-  if (!options.tolerance.empty()) out.tolerance = tolerance_flag(options.tolerance);
+  if (!options.tolerance.empty()) out.tolerance = fraction_flag(options.tolerance, "--tolerance");
   out.steps = count_flag(options.steps, "--steps");
   if (out.steps < 2) {
     throw InputError("--steps", "at least 2, because the first one does not count", "1");
   }
-  out.timeout = Seconds{positive_flag(options.timeout, "--timeout", 1)};
+  out.timeout = Seconds{positive_flag(options.timeout, "--timeout")};
   return out;
 }
 
@@ -46,7 +46,7 @@ RunQuestion question_from(const RunOptions& options) {
                      "one of serving");
   }
   planner::PlanFile file = planner::read_plan(document, files);
-  const std::size_t at = plan_flag(options, file.layouts.size());
+  const std::size_t at = plan_flag(options.plan_number, file.layouts.size());
   if (file.profile_differs()) {
     std::fprintf(stderr, "meshplan: note: %s was made with another version of profile %s\n",
                  options.plan_file.c_str(), file.problem.profile.name.c_str());

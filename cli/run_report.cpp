@@ -13,37 +13,22 @@
 #include "cli/table.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/rank_place.h"
+#include "planner/simulate/named_term.h"
 #include "profiles/number_format.h"
 
 namespace meshplan::cli {
 namespace {
 
+using planner::kTerms;
+using planner::NamedTerm;
 using planner::Terms;
 using profiles::Bytes;
 using profiles::human;
 using profiles::Seconds;
 
-/// A term under its names: in the table, and in JSON as plan.json has it.
-struct NamedTerm {
-  const char* words;
-  const char* key;
-  Seconds Terms::*member;
-};
-constexpr NamedTerm kTerms[] = {
-    {"compute", "compute_seconds", &Terms::compute},
-    {"tensor-parallel comm.", "tp_communication_seconds", &Terms::tp},
-    {"pipeline transfers", "pp_communication_seconds", &Terms::pp},
-    {"data-parallel comm.", "dp_communication_seconds", &Terms::dp},
-    {"context-parallel comm.", "cp_communication_seconds", &Terms::cp},
-    {"expert-parallel comm.", "ep_communication_seconds", &Terms::ep},
-    {"optimizer", "optimizer_seconds", &Terms::optimizer},
-    {"overhead", "overhead_seconds", &Terms::overhead},
-    {"bubble (waiting)", "bubble_seconds", &Terms::bubble},
-};
-
 nlohmann::ordered_json time_json(const Terms& terms) {
   nlohmann::ordered_json out;
-  for (const NamedTerm& term : kTerms) out[term.key] = (terms.*term.member).count();
+  for (const NamedTerm& term : kTerms) out[std::string(term.key)] = (terms.*term.value).count();
   return out;
 }
 
@@ -55,13 +40,13 @@ std::string time_table(const RunReport& report) {
                {"error"},
                {"", Table::Align::Left}});
   for (const NamedTerm& term : kTerms) {
-    const Seconds predicted = report.predicted.terms.*term.member, measured = m.terms.*term.member;
-    const bool always = term.member == &Terms::compute;
+    const Seconds predicted = report.predicted.terms.*term.value, measured = m.terms.*term.value;
+    const bool always = term.value == &Terms::compute;
     if (!always && predicted == Seconds{0} && measured == Seconds{0}) continue;
-    const bool modelled = m.mode == runtime::Mode::Replay && term.member != &Terms::compute &&
-                          term.member != &Terms::optimizer;
-    table.add({term.words, human(predicted), human(measured), error_text(predicted, measured),
-               modelled ? "modelled" : ""});
+    const bool modelled = m.mode == runtime::Mode::Replay && term.value != &Terms::compute &&
+                          term.value != &Terms::optimizer;
+    table.add({std::string(term.words), human(predicted), human(measured),
+               error_text(predicted, measured), modelled ? "modelled" : ""});
   }
   table.add({"step", human(report.predicted.step), human(m.step),
              fmt::format("{:+.1f}%", 100 * report.error())},

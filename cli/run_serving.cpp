@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "cli/command.h"
-#include "cli/problem_options.h"
+#include "cli/flags.h"
 #include "cli/run_place.h"
 #include "cli/served_report.h"
 #include "cli/terminal.h"
@@ -48,12 +48,12 @@ Settings settings_from(const RunOptions& options) {
     throw InputError("--mode", "parallel or replay, for ranks that serve",
                      "'" + options.mode + "'");
   }
-  if (!options.tolerance.empty()) out.tolerance = tolerance_flag(options.tolerance);
+  if (!options.tolerance.empty()) out.tolerance = fraction_flag(options.tolerance, "--tolerance");
   out.rounds = count_flag(options.steps, "--steps");
   if (out.rounds < 2) {
     throw InputError("--steps", "at least 2, because the first one does not count", "1");
   }
-  out.timeout = Seconds{positive_flag(options.timeout, "--timeout", 1)};
+  out.timeout = Seconds{positive_flag(options.timeout, "--timeout")};
   return out;
 }
 
@@ -68,14 +68,18 @@ Question question_from(const RunOptions& options) {
   const profiles::DataFiles files(profiles::profile_directories(options.profiles));
   planner::ServingFile file =
       planner::read_serving(profiles::JsonNode::read_file(options.plan_file), files);
-  const planner::ServingFile::Plan& plan = file.plans[plan_flag(options, file.plans.size())];
+  const planner::ServingFile::Plan& plan =
+      file.plans[plan_flag(options.plan_number, file.plans.size())];
   if (!file.profile_sha256.empty() && file.profile_sha256 != file.problem.profile.sha256) {
     std::fprintf(stderr, "meshplan: note: %s was made with another version of profile %s\n",
                  options.plan_file.c_str(), file.problem.profile.name.c_str());
   }
   Question out{std::move(file.problem), profiles::load_engine(file.engine, files), plan.layout,
                plan.demand};
-  if (!out.engine.known) (void)files.at("engines", file.engine, "engine");
+  if (!out.engine.known) {
+    (void)profiles::named_at(options.plan_file, "engine",
+                             [&] { return files.at("engines", file.engine, "engine"); });
+  }
   planner::Workload& w = out.problem.workload;
   if (plan.demand.kind == planner::Demand::Kind::Batch) w.batch = plan.demand.count;
   if (plan.demand.kind == planner::Demand::Kind::Users) w.concurrency = plan.demand.count;
@@ -233,6 +237,8 @@ int answer(const RunOptions& options, const Settings& settings, const Question& 
 
 int run_serving(runtime::Engine* engine, const RunOptions& options) {
   const Settings settings = settings_from(options);
+  profiles::require_writable_file(options.out);
+  profiles::require_writable_file(options.trace);
   const Question question = question_from(options);
   const planner::Problem& problem = question.problem;
   if (engine == nullptr && problem.workload.data_type != profiles::DataType::Fp32) {

@@ -1,10 +1,10 @@
 #include "cli/serving.h"
 
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/flags.h"
 #include "cli/framework_filter.h"
 #include "cli/serving_report.h"
 #include "planner/inference/search_inference.h"
@@ -45,12 +45,7 @@ std::optional<ServingLimit> limit_from(const std::string& text, const std::strin
     out.of = of == "p50" ? ServingLimit::Of::P50 : ServingLimit::Of::P99;
     number = text.substr(equals + 1);
   }
-  char* end = nullptr;
-  const double value = std::strtod(number.c_str(), &end);
-  if (number.empty() || *end != '\0' || !(value > 0) || !std::isfinite(value)) {
-    throw InputError(flag, "milliseconds above 0", "'" + text + "'");
-  }
-  out.most = Seconds{value / 1000};
+  out.most = Seconds{positive_flag(number, flag) / 1000};
   return out;
 }
 
@@ -98,7 +93,10 @@ Question question_from(const ProblemOptions& given, const ServingOptions& servin
 /// The engine that was named must have a file.
 profiles::Engine engine_named(const std::string& name, const profiles::DataFiles& files) {
   profiles::Engine out = profiles::load_engine(name, files);
-  if (!out.known) (void)files.at("engines", name, "engine");
+  if (!out.known) {
+    (void)profiles::named_at("--engine", "engine",
+                             [&] { return files.at("engines", name, "engine"); });
+  }
   return out;
 }
 
@@ -122,7 +120,9 @@ void add_serving_options(CLI::App& command, ServingOptions& options) {
       "requests under way, or max: all at once (plan: searched)", "N|max");
   add("--batch", options.batch, "one static batch instead", "N");
   add("--engine", options.engine,
-      "whose habits to assume: tensorrt-llm, vllm, sglang, ... (that of --for, else generic)", "E");
+      "whose habits to assume: vllm, sglang, ... as 'meshplan list engines' (that of --for, else "
+      "generic)",
+      "E");
   add("--max-ttft-ms", options.max_ttft_ms,
       "longest time to the first token: 500 on average, p50=500, p99=500", "X");
   add("--max-tpot-ms", options.max_tpot_ms, "the same per output token", "X");
@@ -183,8 +183,8 @@ int predict_serving(const ProblemOptions& given, const ServingOptions& serving,
   const planner::Problem& problem = question.problem;
   for (const planner::Violation& broken :
        violations(layout, problem.model, problem.workload, problem.cluster.devices())) {
-    if (broken.rule != planner::Rule::Devices) throw InputError("layout", broken.what);
-    std::fprintf(stderr, "meshplan: %s\n", broken.what.c_str());
+    if (broken.rule != planner::Rule::Devices) throw InputError("--layout", broken.what);
+    std::fprintf(stderr, "meshplan: --layout: %s\n", broken.what.c_str());
     return kAnswerIsNo;
   }
   planner::StepPrices prices(problem, question.engine, layout);

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/plan_report.h"
 #include "cli/table.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/parameters.h"
@@ -106,9 +107,7 @@ std::string serving_question_text(const planner::Problem& problem, const profile
   std::string out = fmt::format(
       "model     {}, {} parameters\n", problem.model.name,
       profiles::human_count(static_cast<double>(planner::parameter_count(problem.model))));
-  out += fmt::format("cluster   {}, {} x {} {} ({} devices)\n", cluster.name, cluster.nodes,
-                     cluster.devices_used_per_node, cluster.device.id,
-                     with_thousands(cluster.devices()));
+  out += cluster_line(cluster);
   out +=
       fmt::format("workload  inference, prompts of {} and answers of {} tokens, {}\n",
                   with_thousands(w.prompt), with_thousands(w.output), profiles::name(w.data_type));

@@ -25,14 +25,19 @@ const char* code(Style style) {
   return "";
 }
 
+/// One that understands escape sequences.
+bool is_terminal(std::FILE* stream) {
+  const char* term = std::getenv("TERM");
+  if (term == nullptr || std::string_view(term) == "dumb") return false;
+  return ::isatty(::fileno(stream)) != 0;
+}
+
 }  // namespace
 
 bool wants_colour(std::FILE* stream) {
   const char* no_colour = std::getenv("NO_COLOR");
   if (no_colour != nullptr && *no_colour != '\0') return false;
-  const char* term = std::getenv("TERM");
-  if (term == nullptr || std::string_view(term) == "dumb") return false;
-  return ::isatty(::fileno(stream)) != 0;
+  return is_terminal(stream);
 }
 
 std::string styled(std::string_view text, Style style) {
@@ -40,10 +45,11 @@ std::string styled(std::string_view text, Style style) {
   return std::string(code(style)).append(text).append("\033[0m");
 }
 
-Progress::Progress() : active_(::isatty(STDERR_FILENO) != 0) {}
+Progress::Progress() : active_(is_terminal(stderr)) {}
 
-Progress::~Progress() {
+void Progress::clear() {
   if (!shown_.empty()) std::fputs("\r\033[K", stderr);
+  shown_.clear();
 }
 
 void Progress::show(const std::string& line) {

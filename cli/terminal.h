@@ -13,14 +13,15 @@ enum class Style { Plain, Bold, Dim, Green, Yellow, Red };
 std::string styled(std::string_view text, Style style);
 
 /// One line on standard error that overwrites itself, when it has changed; nothing where that is no
-/// terminal.
+/// terminal. `clear` it before the answer is printed.
 class Progress {
  public:
   Progress();
-  ~Progress();
+  ~Progress() { clear(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   void show(const std::string& line);
+  void clear();
 
  private:
   bool active_;

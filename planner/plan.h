@@ -22,6 +22,7 @@ struct Prediction {
   Terms terms;     ///< of the rank with the longest period; they add up to the step
   int terms_stage = 0;
   double bubble_fraction = 0;
+  std::vector<profiles::Seconds> busy;  ///< by stage: its compute stream in one step
   std::vector<StageMemory> memory;  ///< by stage
   profiles::Bytes capacity;         ///< of one device
 };
@@ -40,7 +41,7 @@ struct Plan {
   Layout layout;
   bool fits = true;
   std::vector<StageLayers> stages;
-  std::string limited_by;  ///< the largest term that is not compute, or memory
+  std::string limited_by;  ///< the largest term that is not compute, uneven stages, or memory
   Prediction prediction;
   std::int64_t equivalent = 1;  ///< layouts found with the same step and peak, this one included
 };

@@ -6,6 +6,7 @@
 #include "planner/layout/layout_text.h"
 #include "planner/model/parameters.h"
 #include "planner/problem_json.h"
+#include "planner/simulate/named_term.h"
 #include "planner/simulate/summary.h"
 #include "profiles/cluster_json.h"
 #include "profiles/input_error.h"
@@ -41,15 +42,9 @@ json options_json(const Problem& problem) {
 }
 
 json time_json(const Terms& terms) {
-  return {{"compute_seconds", terms.compute.count()},
-          {"tp_communication_seconds", terms.tp.count()},
-          {"pp_communication_seconds", terms.pp.count()},
-          {"dp_communication_seconds", terms.dp.count()},
-          {"cp_communication_seconds", terms.cp.count()},
-          {"ep_communication_seconds", terms.ep.count()},
-          {"optimizer_seconds", terms.optimizer.count()},
-          {"overhead_seconds", terms.overhead.count()},
-          {"bubble_seconds", terms.bubble.count()}};
+  json out;
+  for (const NamedTerm& term : kTerms) out[std::string(term.key)] = (terms.*term.value).count();
+  return out;
 }
 
 json memory_json(const Prediction& prediction) {
@@ -83,7 +78,9 @@ json memory_json(const Prediction& prediction) {
 json one_plan_json(const Problem& problem, const Plan& plan) {
   const bool training = problem.workload.kind == Workload::Kind::Training;
   json stages = json::array();
-  for (const StageLayers& stage : plan.stages) {
+  const Prediction& p = plan.prediction;
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    const StageLayers& stage = plan.stages[s];
     json chunks = json::array();
     for (const StageLayers::Chunk& chunk : stage.chunks) {
       chunks.push_back({{"first_layer", chunk.first_layer},
@@ -91,9 +88,8 @@ json one_plan_json(const Problem& problem, const Plan& plan) {
                         {"embedding", chunk.embedding},
                         {"head", chunk.head}});
     }
-    stages.push_back({{"chunks", chunks}});
+    stages.push_back({{"chunks", chunks}, {"busy_seconds", p.busy[s].count()}});
   }
-  const Prediction& p = plan.prediction;
   return {
       {"layout", text(plan.layout, training)},
       {"fits", plan.fits},

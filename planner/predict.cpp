@@ -73,11 +73,19 @@ double executed_flops(const Problem& problem, const Layout& layout) {
          sequence * problem.workload.global_batch;
 }
 
+/// Whether most of the bubble is another stage's work: that stage has less than half of it.
+bool waits_for_fuller_stage(const Prediction& p) {
+  if (p.busy.empty()) return false;
+  const Seconds fullest = *std::max_element(p.busy.begin(), p.busy.end());
+  return 2 * (p.step - fullest) < p.terms.bubble;
+}
+
 /// The largest term besides compute, in words.
 std::string limited_by(const Prediction& prediction, bool fits) {
   if (!fits) return "memory";
   const Terms& t = prediction.terms;
-  const std::pair<Seconds, const char*> terms[] = {{t.bubble, "pipeline bubble"},
+  const char* bubble = waits_for_fuller_stage(prediction) ? "uneven stages" : "pipeline bubble";
+  const std::pair<Seconds, const char*> terms[] = {{t.bubble, bubble},
                                                    {t.tp, "tensor-parallel communication"},
                                                    {t.dp, "data-parallel communication"},
                                                    {t.pp, "pipeline transfers"},
@@ -124,6 +132,7 @@ Plan assemble_plan(PriceBook& book, const Layout& layout, const PreparedLayout& 
   p.step = simulated.step;
   p.terms = simulated.terms;
   p.terms_stage = simulated.rank;
+  p.busy = simulated.busy;
   p.bubble_fraction = simulated.terms.bubble / simulated.step;
   const double seconds = p.step.count();
   p.tokens_per_second =

@@ -7,7 +7,6 @@
 
 #include "profiles/device_json.h"
 #include "profiles/input_error.h"
-#include "profiles/nearest_name.h"
 
 namespace meshplan::profiles {
 namespace {
@@ -19,8 +18,7 @@ const std::vector<std::string> kKinds = {"device", "switch", "nic", "host"};
 Kind read_kind(const JsonNode& node) {
   const std::string text = node.string();
   const auto found = std::find(kKinds.begin(), kKinds.end(), text);
-  if (found == kKinds.end())
-    node.refuse("device, switch, nic or host" + did_you_mean(text, kKinds));
+  if (found == kKinds.end()) node.refuse_name("device, switch, nic or host", kKinds);
   return static_cast<Kind>(found - kKinds.begin());
 }
 
@@ -43,8 +41,7 @@ struct Reader {
     if (out.kind == Kind::Device && !out.host) node.refuse("a device with a host");
     if (const auto device = node.find_value("device");
         device && device_id_of(device->string()) != device_id) {
-      throw InputError(device->where(), "one kind of device in a cluster is supported, found '" +
-                                            device_id + "' and '" + device->string() + "'");
+      device->refuse("one kind of device, as '" + device_id + "' of the cluster");
     }
     if (!index_of.emplace(out.name, static_cast<int>(cluster.graph_nodes.size())).second) {
       node.at("name").refuse("a name that no other vertex has");
@@ -57,7 +54,7 @@ struct Reader {
     if (found != index_of.end()) return found->second;
     std::vector<std::string> names;
     for (const auto& [name, index] : index_of) names.push_back(name);
-    node.refuse("the name of a vertex" + did_you_mean(node.string(), names));
+    node.refuse_name("the name of a vertex", names);
   }
 
   void link(const JsonNode& node) {

@@ -6,7 +6,7 @@
 #include "profiles/cluster_graph_json.h"
 #include "profiles/device_json.h"
 #include "profiles/input_error.h"
-#include "profiles/nearest_name.h"
+#include "profiles/usual_network.h"
 
 namespace meshplan::profiles {
 namespace {
@@ -31,57 +31,13 @@ auto read_kind(const JsonNode& node, const Kinds& kinds) {
   }
   std::string list;
   for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
-  node.refuse("one of " + list + did_you_mean(text, known));
+  node.refuse_name("one of " + list, known);
 }
 
 BytesPerSecond read_bandwidth(const JsonNode& node) {
   const double rate = node.positive_number();
   if (rate > kMostBytesPerSecond) node.refuse("at most 1e15 bytes per second");
   return {rate};
-}
-
-/// One message between two nodes, when a file does not say: verbs 2 us; the user-space stacks of
-/// the clouds and TCP as their vendors' latency tests show them.
-Seconds usual_latency(InterNodeKind kind) {
-  using namespace literals;
-  switch (kind) {
-    case InterNodeKind::Infiniband:
-      return 2_us;
-    case InterNodeKind::Roce:
-      return 3_us;
-    case InterNodeKind::Slingshot:
-      return 4_us;
-    case InterNodeKind::Efa:
-      return 15_us;
-    case InterNodeKind::Tcpxo:
-      return 25_us;
-    case InterNodeKind::Ethernet:
-      return 20_us;
-  }
-  return 20_us;
-}
-
-/// NICs of a node whose network kind is stated but not its size: a 100 Gb/s port of Ethernet;
-/// a cloud's network as its instances have it; else one NIC a device, of the device's generation.
-struct Nics {
-  int per_node;
-  BytesPerSecond bandwidth;
-};
-Nics usual_nics(InterNodeKind kind, const Device& device, int devices_per_node) {
-  const bool hopper_or_later = device.compute_capability >= 90;
-  switch (kind) {
-    case InterNodeKind::Ethernet:
-      return {1, {12.5e9}};
-    case InterNodeKind::Efa:
-      return hopper_or_later ? Nics{32, {12.5e9}} : Nics{4, {12.5e9}};
-    case InterNodeKind::Tcpxo:
-    case InterNodeKind::Slingshot:
-      return {devices_per_node, {25e9}};
-    case InterNodeKind::Infiniband:
-    case InterNodeKind::Roce:
-      break;
-  }
-  return {devices_per_node, {hopper_or_later ? 50e9 : 25e9}};
 }
 
 bool verbs(InterNodeKind kind) {
@@ -93,17 +49,12 @@ Device read_cluster_device(const JsonNode& node, const DataFiles& files) {
     std::string kinds;
     for (const JsonNode& one : devices->elements())
       kinds += (kinds.empty() ? "" : ", ") + one.shown();
-    throw InputError(devices->where(),
-                     "one kind of device in a cluster is supported, found a list: " + kinds);
+    throw InputError(devices->where(), "one kind of device, as 'device'", "a list: " + kinds);
   }
   const JsonNode device = node.at("device");
   if (device.is_object()) return read_device(device);
   if (!device.is_string()) device.refuse("the id of one device");
-  try {
-    return load_device(device.string(), files);
-  } catch (const InputError& error) {
-    throw InputError(device.where(), error.what());
-  }
+  return named_at(device.where(), "device", [&] { return load_device(device.string(), files); });
 }
 
 /// Reads one node; `base` holds the figures of the preset that unstated ones are taken from.
@@ -248,7 +199,7 @@ class Reader {
     } else {
       cluster_.inter_kind = base_for("inter_node.kind").inter_kind;
     }
-    Nics nics = usual_nics(cluster_.inter_kind, cluster_.device, cluster_.devices_per_node);
+    UsualNics nics = usual_nics(cluster_.inter_kind, cluster_.device, cluster_.devices_per_node);
     if (base() != nullptr && (base()->inter_kind == cluster_.inter_kind ||
                               (verbs(base()->inter_kind) && verbs(cluster_.inter_kind)))) {
       nics = {base()->nics_per_node, base()->nic_bandwidth};

@@ -21,8 +21,9 @@ struct Reference {
   std::optional<int> nodes, devices_per_node;
 };
 
-std::optional<int> whole_number(std::string_view text) {
-  int value = 0;
+template <typename Number>
+std::optional<Number> number_in(std::string_view text) {
+  Number value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
@@ -37,11 +38,11 @@ Reference parse_reference(const std::string& text) {
     throw InputError("cluster", "NAME, NAME:NODES or NAME:NODES/DEVICES", "'" + text + "'");
   };
   if (const std::size_t slash = size.find('/'); slash != std::string::npos) {
-    out.devices_per_node = whole_number(std::string_view(size).substr(slash + 1));
+    out.devices_per_node = number_in<int>(std::string_view(size).substr(slash + 1));
     if (!out.devices_per_node || *out.devices_per_node < 1) refuse();
     size.resize(slash);
   }
-  out.nodes = whole_number(size);
+  out.nodes = number_in<int>(size);
   if (!out.nodes || *out.nodes < 1) refuse();
   return out;
 }
@@ -127,11 +128,8 @@ void collect_keys(const nlohmann::json& node, const std::string& prefix,
 }
 
 nlohmann::json value_of(const std::string& text) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc{} && end == text.data() + text.size()) {
-    return number;  // "nan" and "inf" parse too; the reader refuses them
-  }
+  if (const auto whole = number_in<std::int64_t>(text)) return *whole;
+  if (const auto real = number_in<double>(text)) return *real;  // "nan" and "inf" parse too
   return text;
 }
 
@@ -188,7 +186,10 @@ Cluster load_cluster(const std::string& text, const DataFiles& files, const Clus
 
 Cluster apply_setting(Cluster cluster, const std::string& key, const std::string& value,
                       const DataFiles& files) {
-  if (key == "device") return with_device(std::move(cluster), load_device(value, files));
+  if (key == "device") {
+    return with_device(std::move(cluster), named_at("--set device", "device",
+                                                    [&] { return load_device(value, files); }));
+  }
   nlohmann::json document = cluster_json(cluster);
   std::vector<std::string> known;
   collect_keys(document, "", known);
@@ -222,8 +223,10 @@ Cluster apply_setting(Cluster cluster, const std::string& key, const std::string
   }
   // A value may be any bytes of the command line; what is no UTF-8 is shown replaced.
   const std::string text = document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  const JsonNode node = JsonNode::parse(text, "--set " + key);
-  Cluster changed = read_cluster(node, DataFiles(), cluster.name);
+  const std::string flag = "--set " + key;
+  Cluster changed = named_at(flag, flag + "#" + pointer, [&] {
+    return read_cluster(JsonNode::parse(text, flag), DataFiles(), cluster.name);
+  });
   changed.name = cluster.name;
   changed.assumed = cluster.assumed;
   std::erase(changed.assumed, key);

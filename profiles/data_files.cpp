@@ -35,7 +35,7 @@ JsonNode DataFiles::at(const std::string& folder, const std::string& name,
                        const std::string& what) const {
   if (auto found = find(folder + "/" + name)) return *found;
   const auto known = names(folder);
-  throw InputError(what, "a known " + what + " (see 'meshplan list')",
+  throw InputError(what, "a known " + what + " (see 'meshplan list " + folder + "')",
                    "'" + name + "'" + did_you_mean(name, known));
 }
 

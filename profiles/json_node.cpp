@@ -213,7 +213,14 @@ std::string JsonNode::where() const {
 }
 
 std::string JsonNode::shown() const {
-  if (value_->is_structured()) return kind_of(*value_);
+  if (value_->is_structured() && value_->empty()) {
+    return value_->is_array() ? "an empty array" : "an empty object";
+  }
+  if (value_->is_array()) {
+    const std::size_t entries = value_->size();
+    return "an array of " + std::to_string(entries) + (entries == 1 ? " entry" : " entries");
+  }
+  if (value_->is_object()) return kind_of(*value_);
   constexpr std::size_t kLongest = 60;
   std::string text = value_->dump(-1, ' ', false, json::error_handler_t::replace);
   if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
@@ -222,6 +229,10 @@ std::string JsonNode::shown() const {
 
 void JsonNode::refuse(const std::string& expected) const {
   throw InputError(where(), expected, shown());
+}
+
+void JsonNode::refuse_name(const std::string& expected, std::span<const std::string> known) const {
+  throw InputError(where(), expected, shown() + did_you_mean(string(), known));
 }
 
 const std::string& JsonNode::source() const { return document_->source; }

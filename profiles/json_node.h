@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -63,6 +64,9 @@ class JsonNode {
   [[nodiscard]] std::string shown() const;
   /// Throws InputError at this place.
   [[noreturn]] void refuse(const std::string& expected) const;
+  /// As refuse, for a name that is none of `known`: says which is nearest.
+  [[noreturn]] void refuse_name(const std::string& expected,
+                                std::span<const std::string> known) const;
 
   /// The value itself, for code whose subject is JSON.
   [[nodiscard]] const nlohmann::json& raw() const { return *value_; }

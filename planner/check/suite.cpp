@@ -7,6 +7,7 @@
 #include "planner/software.h"
 #include "profiles/cluster_load.h"
 #include "profiles/data_type.h"
+#include "profiles/input_error.h"
 
 namespace meshplan::planner {
 namespace {
@@ -25,8 +26,12 @@ class Reader {
     out.name = fresh_name(node.at("name"), questions_);
     out.tolerance = tolerance(node, out.tolerance);
     Problem& problem = out.problem;
-    problem.model = load_model(resolved(node.at("model").string()), files_);
-    problem.cluster = profiles::load_cluster(resolved(node.at("cluster").string()), files_);
+    const JsonNode model = node.at("model"), cluster = node.at("cluster");
+    problem.model = profiles::named_at(
+        model.where(), "model", [&] { return load_model(resolved(model.string()), files_); });
+    problem.cluster = profiles::named_at(cluster.where(), "cluster", [&] {
+      return profiles::load_cluster(resolved(cluster.string()), files_);
+    });
     problem.profile = profiles::load_profile(problem.cluster, files_);
     problem.workload = workload(node.at("workload"));
     const auto framework = node.find_value("framework");

@@ -2,22 +2,10 @@
 
 #include <algorithm>
 
+#include "planner/layout/rank_place.h"
+
 namespace meshplan::planner {
 namespace {
-
-std::int64_t degree(const Layout& layout, Axis axis) {
-  switch (axis) {
-    case Axis::Tp:
-      return layout.tp;
-    case Axis::Cp:
-      return layout.cp;
-    case Axis::Dp:
-      return layout.dp;
-    case Axis::Pp:
-      return layout.pp;
-  }
-  return 1;
-}
 
 template <typename Wanted>
 RankGroup axes_group(const Layout& layout, Wanted wanted) {

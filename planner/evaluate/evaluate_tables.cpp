@@ -116,7 +116,8 @@ class Evaluation {
     if (underscore == std::string::npos) {
       throw InputError(path, "a name like gemm_<device>.csv", "'" + stem + "'");
     }
-    const profiles::Device device = profiles::load_device(stem.substr(underscore + 1), files_);
+    const profiles::Device device = profiles::named_at(
+        path, "device", [&] { return profiles::load_device(stem.substr(underscore + 1), files_); });
     const profiles::DeviceProfile profile = profile_of(device, path);
     const Tables tables = read_tables({path});
     for (const GemmMeasurement& row : tables.gemm) {

@@ -220,13 +220,27 @@ class Reader {
     return out;
   }
 
+  /// The release in the id of a row of Megatron-Bridge, year and month: "26.04.01" of
+  /// "bridge-149-26.04.01-LLAMA3.1_405B". Empty for any other id.
+  static std::string_view bridge_release(std::string_view id) {
+    if (!id.starts_with("bridge-")) return {};
+    while (!id.empty()) {
+      const std::string_view part = id.substr(0, id.find('-'));
+      const bool release = part.size() >= 5 && part[2] == '.' &&
+                           part.find_first_not_of("0123456789.") == std::string_view::npos;
+      if (release) return part;
+      id.remove_prefix(std::min(id.size(), part.size() + 1));
+    }
+    return {};
+  }
+
   /// Which software ran where a source names a family of it. The paper of SC21 stands before the
   /// fused accumulation of gradients, that of 2022 after it.
   ///
   /// The paper on zero-bubble schedules ran a fork of Megatron-LM, whose script unties embeddings.
   /// Source: sail-sg/zero-bubble-pipeline-parallelism, examples/pretrain_zero_bubble.sh.
   ///
-  /// Rows of Megatron-Bridge carry the release of their container, "bridge-010-26.08-...".
+  /// Rows of Megatron-Bridge carry the release of their container: bridge_release.
   ///
   /// The sweep of nanotron was repeated when a fault of its pipeline was mended: its table says
   /// which rows came "after_pp_fix". Not repeated were more than 32 nodes and tensor groups of more
@@ -241,9 +255,7 @@ class Reader {
       if (names(kZeroBubblePaper)) return kZeroBubble;
       return names(kMegatronPaper2021) ? "megatron-2021" : framework;
     }
-    if (framework == "nemo" && run.id.starts_with("bridge-") && run.id.size() > 16) {
-      return run.id.substr(11, 5) >= "26.06" ? "nemo-26.06" : framework;
-    }
+    if (framework == "nemo") return bridge_release(run.id) >= "26.06" ? "nemo-26.06" : framework;
     if (framework != "nanotron" || layout.pp == 1) return framework;
     const bool repeated = run.problem.cluster.nodes <= 32 && layout.tp <= 16;
     return repeated ? framework : "nanotron-before-pp-fix";

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -12,17 +13,6 @@
 #include "profiles/number_format.h"
 
 namespace meshplan::planner {
-
-const std::array<NamedTerm, 9> kTerms = {
-    {{"compute_seconds", "compute", &Terms::compute},
-     {"tp_communication_seconds", "tensor-parallel communication", &Terms::tp},
-     {"cp_communication_seconds", "context-parallel communication", &Terms::cp},
-     {"ep_communication_seconds", "expert-parallel communication", &Terms::ep},
-     {"pp_communication_seconds", "pipeline transfers", &Terms::pp},
-     {"dp_communication_seconds", "data-parallel communication", &Terms::dp},
-     {"optimizer_seconds", "optimizer", &Terms::optimizer},
-     {"overhead_seconds", "overhead", &Terms::overhead},
-     {"bubble_seconds", "bubble", &Terms::bubble}}};
 
 namespace {
 

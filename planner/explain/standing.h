@@ -1,21 +1,11 @@
 #pragma once
-#include <array>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "planner/plan.h"
 #include "planner/problem.h"
+#include "planner/simulate/named_term.h"
 
 namespace meshplan::planner {
-
-/// A term of a step under its names.
-struct NamedTerm {
-  std::string_view key;    ///< of JSON: "tp_communication_seconds"
-  std::string_view words;  ///< "tensor-parallel communication"
-  profiles::Seconds Terms::*value;
-};
-extern const std::array<NamedTerm, 9> kTerms;  ///< in the order in which they are printed
 
 /// One layout beside the best one.
 struct Standing {

@@ -3,24 +3,11 @@
 #include <algorithm>
 
 #include "planner/layout/layout_text.h"
+#include "planner/layout/rank_place.h"
 #include "planner/layout/stage_split.h"
 
 namespace meshplan::planner {
 namespace {
-
-int degree(const Layout& layout, Axis axis) {
-  switch (axis) {
-    case Axis::Tp:
-      return layout.tp;
-    case Axis::Cp:
-      return layout.cp;
-    case Axis::Dp:
-      return layout.dp;
-    case Axis::Pp:
-      return layout.pp;
-  }
-  return 1;
-}
 
 /// The axes of `order` that have more than one rank; the rest is Tp, which is never compared.
 std::array<Axis, 4> split_axes(const Layout& layout, const std::array<Axis, 4>& order) {

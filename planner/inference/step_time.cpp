@@ -24,20 +24,6 @@ using profiles::Seconds;
 /// Of an element of what passes between operators: 16 bits, or as wide as the weights are.
 int activation_bytes(DataType weights) { return profiles::bits(weights) > 16 ? 4 : 2; }
 
-/// Rungs of the ladders: 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ...
-std::int64_t rung(std::size_t index) {
-  const auto i = static_cast<std::int64_t>(index);
-  if (i < 8) return i;
-  return (4 + i % 4) << (i / 4 - 1);
-}
-/// The last rung that is not above `value`.
-std::size_t rung_below(double value) {
-  if (value < 8) return static_cast<std::size_t>(std::max(value, 0.0));
-  const int octave = std::ilogb(value);
-  const auto quarter = static_cast<std::size_t>(value / std::ldexp(1.0, octave - 2)) - 4;
-  return static_cast<std::size_t>(octave - 1) * 4 + quarter;
-}
-
 /// The host runs ahead of the device only where the device is the slower one, and each step begins
 /// with an empty queue: neither hides the other wholly. Collectives come on top, for they wait
 /// until the last rank has launched. p of planner/cost/compute/overlap.h.
@@ -68,24 +54,6 @@ DataType cache_type(const profiles::Engine& engine, DataType weights) {
   const bool narrow = profiles::bits(weights) < 16;
   if (!narrow) return weights;
   return engine.cache_follows_weights ? DataType::Fp8 : DataType::Bf16;
-}
-
-StepPrices::Part StepPrices::Ladder::at(double tokens,
-                                        const std::function<Part(std::int64_t)>& price) {
-  if (tokens <= 0) return {};
-  // Below one token there is nothing to interpolate with: a step has a token or none.
-  const double asked = std::max(tokens, 1.0);
-  const std::size_t below = rung_below(asked);
-  if (rungs_.size() < below + 2) rungs_.resize(below + 2);
-  const auto value = [&](std::size_t index) -> const Part& {
-    auto& held = rungs_[index];
-    if (!held) held = price(rung(index));
-    return *held;
-  };
-  const auto low = static_cast<double>(rung(below));
-  const double part = (asked - low) / (static_cast<double>(rung(below + 1)) - low);
-  if (part <= 0) return value(below);
-  return (1 - part) * value(below) + part * value(below + 1);
 }
 
 StepPrices::StepPrices(const Problem& problem, const profiles::Engine& engine, const Layout& layout)
@@ -243,29 +211,9 @@ double StepPrices::decode_attention_at(std::int64_t requests, std::int64_t keys)
 
 double StepPrices::decode_attention(double requests, double keys) {
   if (requests <= 0) return 0;
-  const double n = std::max(1.0, requests);
-  const double k = std::max(1.0, keys);
-  const std::size_t row = rung_below(n);
-  const std::size_t column = rung_below(k);
-  if (attention_.size() < row + 2) attention_.resize(row + 2);
-  const auto value = [&](std::size_t i, std::size_t j) {
-    auto& line = attention_[i];
-    if (line.size() < j + 1) line.resize(j + 1);
-    if (!line[j]) line[j] = decode_attention_at(rung(i), rung(j));
-    return *line[j];
-  };
-  const auto share = [](double x, std::size_t below) {
-    const auto low = static_cast<double>(rung(below));
-    return (x - low) / (static_cast<double>(rung(below + 1)) - low);
-  };
-  const double along_keys = share(k, column);
-  const auto line = [&](std::size_t i) {
-    const double low = value(i, column);
-    return along_keys > 0 ? low + along_keys * (value(i, column + 1) - low) : low;
-  };
-  const double along_requests = share(n, row);
-  const double low = line(row);
-  return along_requests > 0 ? low + along_requests * (line(row + 1) - low) : low;
+  return attention_.at(requests, keys, [&](std::int64_t of, std::int64_t seen) {
+    return decode_attention_at(of, seen);
+  });
 }
 
 double StepPrices::seconds_per_pair() const {
@@ -310,15 +258,14 @@ StepTime StepPrices::time(const Step& step) {
   const double rows = decoding + (step.prompts > 0 ? std::max(step.prompts / pp, 1.0) : 0);
   const double ranks = attention_dp_ ? layout_.tp : 1;
 
-  const Part dense =
-      stages_.empty() || boost::num_vertices(graphs_.dense_layer) == 0
-          ? Part{}
-          : dense_.at(tokens, [&](std::int64_t t) { return layer_part(graphs_.dense_layer, t); });
-  const Part sparse =
-      boost::num_vertices(graphs_.sparse_layer) == 0
-          ? Part{}
-          : sparse_.at(tokens, [&](std::int64_t t) { return layer_part(graphs_.sparse_layer, t); });
-  const Part head = head_.at(rows, [&](std::int64_t t) { return head_part(t); });
+  const auto of_layer = [&](Ladder<Part>& ladder, const OperatorGraph& graph) {
+    if (tokens <= 0 || boost::num_vertices(graph) == 0) return Part{};
+    return ladder.at(tokens, [&](std::int64_t t) { return layer_part(graph, t); });
+  };
+  const Part dense = of_layer(dense_, graphs_.dense_layer);
+  const Part sparse = of_layer(sparse_, graphs_.sparse_layer);
+  const Part head =
+      rows > 0 ? head_.at(rows, [&](std::int64_t t) { return head_part(t); }) : Part{};
   const double attention = decode_attention(decoding / ranks, step.cached) +
                            step.prompt_pairs / pp / ranks * pair_seconds_;
   double through = 0;

@@ -1,9 +1,8 @@
 #pragma once
-#include <functional>
-#include <optional>
 #include <vector>
 
 #include "planner/cost/collective/collective_model.h"
+#include "planner/inference/ladder.h"
 #include "planner/layout/layout.h"
 #include "planner/model/model_graphs.h"
 #include "planner/model/shard.h"
@@ -56,8 +55,8 @@ PipelineRound pipeline_round(profiles::Seconds through, profiles::Seconds slowes
                              double microbatches);
 
 /// Prices of steps of one layout, each piece computed once: products and collectives at a ladder of
-/// token counts (four to the octave) and attention at a ladder of batches and lengths, linear
-/// between. Keeps references to its arguments; not thread-safe.
+/// token counts, attention at one of batches and lengths (ladder.h). Keeps references to its
+/// arguments; not thread-safe.
 class StepPrices {
  public:
   /// `layout` must be legal. dp is not looked at, save for experts spread over replicas.
@@ -77,14 +76,6 @@ class StepPrices {
     }
     friend Part operator+(Part a, const Part& b) { return a += b; }
     friend Part operator*(double n, const Part& a) { return {n * a.matrices, n * a.communication}; }
-  };
-  /// A function of tokens, computed where it is asked.
-  class Ladder {
-   public:
-    Part at(double tokens, const std::function<Part(std::int64_t)>& price);
-
-   private:
-    std::vector<std::optional<Part>> rungs_;
   };
   struct Stage {
     int dense = 0, sparse = 0;  ///< layers
@@ -114,8 +105,8 @@ class StepPrices {
   CollectiveModel tp_, ep_, hop_;
   std::vector<Stage> stages_;
   double pair_seconds_ = 0;
-  Ladder dense_, sparse_, head_;
-  std::vector<std::vector<std::optional<double>>> attention_;
+  Ladder<Part> dense_, sparse_, head_;  ///< by tokens
+  LadderGrid attention_;                ///< by requests and keys
 };
 
 /// The format in which the engine keeps keys and values under weights of `weights`.

@@ -33,7 +33,7 @@ void judge(const Layout& l, const Transformer& model, const Workload& workload, 
   };
   const std::int64_t wanted = std::int64_t{1} * l.tp * l.pp * l.dp * l.cp;
   if (breaks(wanted > devices, Rule::Devices,
-             [&] { return fmt::format("{} devices are wanted of {}", wanted, devices); })) {
+             [&] { return fmt::format("{} devices are needed, {} are there", wanted, devices); })) {
     return;
   }
   if (breaks(model.heads % l.tp != 0, Rule::HeadsByTp, [&] {

@@ -13,25 +13,28 @@ struct RankPlace {
   }
 };
 
+/// Ranks along `axis`.
+constexpr int degree(const Layout& layout, Axis axis) {
+  return RankPlace{layout.tp, layout.cp, layout.dp, layout.pp}.on(axis);
+}
+
 /// Number of the rank at `place`: axes in the layout's order, fastest first.
 constexpr int rank_of(const Layout& layout, RankPlace place) {
-  RankPlace degrees{layout.tp, layout.cp, layout.dp, layout.pp};
   int rank = 0;
   int stride = 1;
   for (const Axis axis : layout.order) {
     rank += place.on(axis) * stride;
-    stride *= degrees.on(axis);
+    stride *= degree(layout, axis);
   }
   return rank;
 }
 
 /// The inverse.
 constexpr RankPlace place_of(const Layout& layout, int rank) {
-  RankPlace degrees{layout.tp, layout.cp, layout.dp, layout.pp};
   RankPlace place;
   for (const Axis axis : layout.order) {
-    place.on(axis) = rank % degrees.on(axis);
-    rank /= degrees.on(axis);
+    place.on(axis) = rank % degree(layout, axis);
+    rank /= degree(layout, axis);
   }
   return place;
 }

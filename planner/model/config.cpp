@@ -8,7 +8,6 @@
 #include "planner/model/model_graphs.h"
 #include "planner/model/parameters.h"
 #include "profiles/input_error.h"
-#include "profiles/nearest_name.h"
 
 namespace meshplan::planner {
 namespace {
@@ -120,8 +119,7 @@ Transformer read_config(const JsonNode& config, std::string name) {
   std::string known;
   const auto types = model_types();
   for (const std::string& each : types) known += (known.empty() ? "" : ", ") + each;
-  throw InputError(type.where(), "a known model_type (" + known + ")",
-                   type.shown() + profiles::did_you_mean(model_type, types));
+  type.refuse_name("a known model_type (" + known + ")", types);
 }
 
 NamedConfig find_config(const std::string& preset_or_path, const profiles::DataFiles& files) {

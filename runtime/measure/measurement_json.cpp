@@ -2,28 +2,15 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
-#include <utility>
+
+#include "planner/simulate/named_term.h"
 
 namespace meshplan::runtime {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using planner::Terms;
 using profiles::JsonNode;
 using profiles::Seconds;
-
-/// The keys of the terms, as in plan.json.
-constexpr std::array<std::pair<const char*, Seconds Terms::*>, 9> kTerms = {{
-    {"compute_seconds", &Terms::compute},
-    {"tp_communication_seconds", &Terms::tp},
-    {"pp_communication_seconds", &Terms::pp},
-    {"dp_communication_seconds", &Terms::dp},
-    {"cp_communication_seconds", &Terms::cp},
-    {"ep_communication_seconds", &Terms::ep},
-    {"optimizer_seconds", &Terms::optimizer},
-    {"overhead_seconds", &Terms::overhead},
-    {"bubble_seconds", &Terms::bubble},
-}};
 
 /// What may stand in a measurement's instructions.
 constexpr std::array kTimed = {planner::Action::Forward,       planner::Action::Backward,
@@ -96,7 +83,9 @@ std::string measurement_text(const Measurement& m, const std::string& plan) {
   out["steps_seconds"] = Json::array();
   for (const Seconds step : m.steps) out["steps_seconds"].push_back(step.count());
   out["time_rank"] = m.terms_rank;
-  for (const auto& [term, member] : kTerms) out["time"][term] = (m.terms.*member).count();
+  for (const planner::NamedTerm& term : planner::kTerms) {
+    out["time"][std::string(term.key)] = (m.terms.*term.value).count();
+  }
   out["instructions"] = Json::array();
   for (const InstructionTime& i : m.instructions) {
     out["instructions"].push_back({{"action", planner::name(i.action)},
@@ -137,8 +126,8 @@ Measurement read_measurement(const JsonNode& document) {
   }
   if (m.steps.empty()) document.at("steps_seconds").refuse("at least one step");
   m.terms_rank = static_cast<int>(document.at("time_rank").integer(0, m.ranks - 1));
-  for (const auto& [term, member] : kTerms) {
-    m.terms.*member = Seconds{document.at("time").at(term).number()};
+  for (const planner::NamedTerm& term : planner::kTerms) {
+    m.terms.*term.value = Seconds{document.at("time").at(term.key).number()};
   }
   for (const JsonNode& i : document.at("instructions").elements()) {
     m.instructions.push_back(

@@ -44,8 +44,18 @@ class BadInput : public testing::Test {
 };
 
 TEST_F(BadInput, CommandLine) {
-  refused("", {"subcommand"});
-  refused("plam", {"plam"});
+  refused("", {"command line: expected a command", "found none"});
+  refused("plam", {"command line: expected a command", "'plam'; did you mean 'plan'?"});
+  refused("--jsn", {"command line: expected a known flag", "'--jsn'"});
+  refused("plan --jsn", {"plan: expected a known flag (see 'meshplan plan --help')",
+                         "'--jsn'; did you mean '--json'?"});
+  refused("plan --top", {"--top: expected N, found nothing"});
+  refused("plan --top 1 --top 2", {"--top: expected one N, found 2, '1' and '2'"});
+  refused("check s.json", {"check: expected --baseline FILE", "found none"});
+  refused("evaluate", {"evaluate: expected FILE", "found none"});
+  refused("evaluate x --half a", {"--half: expected fitted or held, found 'a'"});
+  refused("profile fti", {"profile: expected a command", "did you mean 'fit'?"});
+  refused("profile fit", {"profile fit: expected TABLE.csv"});
   refused("plan --model gpt2 --cluster dgx-h100:1 --sequence 1024", {"--sequence"});
   refused("plan --cluster dgx-h100:1" + kWorkload, {"--model"});
   refused("plan --model gpt2" + kWorkload, {"--cluster"});
@@ -84,6 +94,10 @@ TEST_F(BadInput, UnknownPresetsNameTheNearest) {
   refused("plan --model gpt2 --cluster dgx-h10:1" + kWorkload,
           {"dgx-h10", "did you mean 'dgx-h100'"});
   refused("list model", {"model", "did you mean 'models'"});
+  refused("plan --model gpt2 --cluster dgx-h100:1 --framework megatronn" + kWorkload,
+          {"--framework: expected", "did you mean 'megatron'"});
+  refused("plan --model lama --cluster dgx-h100:1" + kWorkload, {"--model: expected"});
+  refused("plan --model gpt2 --cluster dgx-h10:1" + kWorkload, {"--cluster: expected"});
 }
 
 TEST_F(BadInput, ClusterSizes) {
@@ -99,6 +113,8 @@ TEST_F(BadInput, Settings) {
   refused(question + "inter_node.bytes_per_second_per_nik=1e9",
           {"did you mean 'inter_node.bytes_per_second_per_nic'"});
   refused(question + "inter_node.bytes_per_second_per_nic=-1", {"-1"});
+  refused(question + "nodes=0", {"--set nodes: expected a whole number", "found 0\n"});
+  refused(question + "device=h10", {"--set device: expected", "did you mean 'h100'"});
   refused(question + "inter_node.bytes_per_second_per_nic=nan", {"nan"});
   refused(question + "inter_node.bytes_per_second_per_nic=fast", {"fast"});
 }
@@ -107,8 +123,9 @@ TEST_F(BadInput, ClusterFiles) {
   cluster_refused(R"("devices_per_nod": 8)", {"cluster.json", "did you mean 'devices_per_node'"});
   cluster_refused(R"("nvlink_domain_devices": "8")",
                   {"cluster.json#/nvlink_domain_devices", "\"8\""});
-  cluster_refused(R"("inter_node": {"kind": "infinibend"})",
-                  {"cluster.json#/inter_node/kind", "did you mean 'infiniband'"});
+  cluster_refused(
+      R"("inter_node": {"kind": "infinibend"})",
+      {"cluster.json#/inter_node/kind", "found \"infinibend\"; did you mean 'infiniband'?\n"});
   cluster_refused(R"("inter_node": {"kind": "infiniband", "bytes_per_second_per_nic": -50e9})",
                   {"cluster.json#/inter_node/bytes_per_second_per_nic", "-5"});
   cluster_refused(R"("inter_node": {"kind": "infiniband", "bytes_per_second_per_nic": NaN})",
@@ -165,7 +182,7 @@ TEST_F(BadInput, Layouts) {
   refused(predict("tp2,recompute=selectiv"), {"--layout", "selective", "'selectiv'"});
   refused(predict("tp2,pp1,dp1,mbs"), {"--layout", "mbs"});
   // GPT-2 has 12 heads and 12 layers.
-  refused(predict("tp8,pp1,dp1,mbs1"), {"12 heads", "tp 8"});
+  refused(predict("tp8,pp1,dp1,mbs1"), {"--layout", "12 heads", "tp 8"});
   refused(predict("tp1,pp1,dp3,mbs1"), {"8", "dp 3"});
   refused(predict("tp1,pp2,dp1,mbs1,stages=5-6"), {"12"});
 }
@@ -193,6 +210,10 @@ TEST_F(BadInput, PlanFiles) {
   refused(with("\"workload\"", "\"worklaod\""), {"did you mean 'workload'"});
   refused(predict(good.out.substr(0, good.out.size() / 2)), {"plan.json", "line"});
   refused("predict " + folder_.file("good.json", good.out) + " --plan 1", {"--plan"});
+  refused("predict " + folder_.file("good.json", good.out) + " --plan -1",
+          {"--plan: expected 0, the only plan of the file, found '-1'"});
+  refused("export " + folder_.file("good.json", good.out) + " --to megatron --plan one",
+          {"--plan: expected 0"});
 }
 
 TEST_F(BadInput, OutputThatCannotBeWritten) {
@@ -200,6 +221,25 @@ TEST_F(BadInput, OutputThatCannotBeWritten) {
       "plan --model gpt2 --cluster dgx-h100:1/2" + kWorkload + " --top 1 --out ";
   refused(question + "missing/plan.json", {"missing"});
   refused(question + ".", {"."});
+}
+
+TEST_F(BadInput, AProfileThatCannotBeWrittenLeavesNoFolder) {
+  const std::string file = folder_.file("file", "");
+  refused("profile --brief --out " + file + "/below", {file, "a folder"});
+}
+
+TEST_F(BadInput, NothingToEvaluate) {
+  const std::string table = folder_.file("gemm_h100.csv", "dtype,m,n,k,seconds\n");
+  refused("evaluate " + table, {"gemm_h100.csv: expected rows, found none"});
+  EXPECT_EQ(run_meshplan(words("evaluate --half held " + table)).code, 0);
+  const std::string runs =
+      folder_.file("runs.json", R"({"schema": "meshplan.runs/1", "runs": []})");
+  refused("evaluate " + runs, {"runs.json: expected recorded runs, found none"});
+}
+
+TEST_F(BadInput, ATableNamesItsDevice) {
+  const std::string table = folder_.file("gemm_h10.csv", "dtype,m,n,k,seconds\n");
+  refused("evaluate " + table, {"gemm_h10.csv: expected a known device", "did you mean 'h100'"});
 }
 
 TEST_F(BadInput, BytesThatAreNoText) {

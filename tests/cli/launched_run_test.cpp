@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tests/cli/command.h"
+#include "tests/cli/tiny_plan.h"
 
 namespace {
 
@@ -19,26 +20,13 @@ using nlohmann::json;
 using testing::HasSubstr;
 using namespace std::chrono_literals;
 
-constexpr const char* kTinyModel = R"({"model_type": "gpt2", "n_layer": 2, "n_embd": 32,
-  "n_head": 4, "n_positions": 16, "vocab_size": 61, "resid_pdrop": 0.1, "embd_pdrop": 0.1,
-  "attn_pdrop": 0.0, "activation_function": "gelu_new"})";
-
 class LaunchedRun : public testing::Test {
  protected:
   void SetUp() override {
     if (Running({"mpirun", "--version"}).outcome().code != 0) GTEST_SKIP() << "no mpirun";
     if (!std::filesystem::exists(MESHPLAN_MPI_PLUGIN)) GTEST_SKIP() << "built without MPI";
   }
-  std::string plan(const std::string& layout) const {
-    const std::string path = (scratch.path() / "plan.json").string();
-    const Outcome outcome = run_meshplan(
-        words("predict --model " + scratch.file("tiny.json", kTinyModel) +
-              " --cluster localhost --set devices_per_node=16 --dtype fp32 --framework embedded "
-              "--seq-len 16 --global-batch 8 --layout " +
-              layout + " --out " + path));
-    EXPECT_EQ(outcome.code, 0) << outcome.err;
-    return path;
-  }
+  std::string plan(const std::string& layout) const { return tiny_plan(scratch, layout); }
   /// Four ranks; each leaves its process in pid.RANK and its exit code in code.RANK.
   std::vector<std::string> four_ranks(const std::string& arguments) const {
     const std::string script =

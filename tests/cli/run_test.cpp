@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tests/cli/command.h"
+#include "tests/cli/tiny_plan.h"
 
 namespace {
 
@@ -17,23 +18,10 @@ using namespace meshplan::cli_test;
 using nlohmann::json;
 using testing::HasSubstr;
 
-/// Two layers of 32 and 61 words: a step takes milliseconds.
-constexpr const char* kTinyModel = R"({"model_type": "gpt2", "n_layer": 2, "n_embd": 32,
-  "n_head": 4, "n_positions": 16, "vocab_size": 61, "resid_pdrop": 0.1, "embd_pdrop": 0.1,
-  "attn_pdrop": 0.0, "activation_function": "gelu_new"})";
-
 class Run : public testing::Test {
  protected:
-  /// A plan file for `layout` on a machine of 16 devices, whatever this one has.
   std::string plan(const std::string& layout, const std::string& more = "--dtype fp32") const {
-    const std::string model = scratch.file("tiny.json", kTinyModel);
-    const std::string path = (scratch.path() / "plan.json").string();
-    const Outcome outcome = run_meshplan(
-        words("predict --model " + model + " --cluster localhost --set devices_per_node=16 " +
-              more + " --framework embedded --seq-len 16 --global-batch 8 --layout " + layout +
-              " --out " + path));
-    EXPECT_EQ(outcome.code, 0) << outcome.err;
-    return path;
+    return tiny_plan(scratch, layout, more);
   }
   static Outcome ran(const std::string& arguments) {
     return run_meshplan(words("run " + arguments));
@@ -173,6 +161,8 @@ TEST_F(Run, RefusesWhatIsWrong) {
                                              {file + " --plan 1", 2, "--plan"},
                                              {file + " --tolerance much", 2, "--tolerance"},
                                              {file + " --timeout 0", 2, "--timeout"},
+                                             {file + " --steps 1000000 --out no/m", 2, "no/m"},
+                                             {file + " --steps 1000000 --trace .", 2, "."},
                                              {future, 2, "schema"},
                                              {broken, 2, "broken.json"},
                                              {"nowhere.json", 2, "nowhere.json"},

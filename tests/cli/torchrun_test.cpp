@@ -13,6 +13,7 @@
 
 #include "tests/cli/command.h"
 #include "tests/cli/ports.h"
+#include "tests/cli/tiny_plan.h"
 
 namespace {
 
@@ -21,22 +22,9 @@ using nlohmann::json;
 using testing::HasSubstr;
 using namespace std::chrono_literals;
 
-constexpr const char* kTinyModel = R"({"model_type": "gpt2", "n_layer": 2, "n_embd": 32,
-  "n_head": 4, "n_positions": 16, "vocab_size": 61, "resid_pdrop": 0.1, "embd_pdrop": 0.1,
-  "attn_pdrop": 0.0, "activation_function": "gelu_new"})";
-
 class Torchrun : public testing::Test {
  protected:
-  std::string plan(const std::string& layout) const {
-    const std::string path = (scratch.path() / "plan.json").string();
-    const Outcome outcome = run_meshplan(
-        words("predict --model " + scratch.file("tiny.json", kTinyModel) +
-              " --cluster localhost --set devices_per_node=16 --dtype fp32 --framework embedded "
-              "--seq-len 16 --global-batch 8 --layout " +
-              layout + " --out " + path));
-    EXPECT_EQ(outcome.code, 0) << outcome.err;
-    return path;
-  }
+  std::string plan(const std::string& layout) const { return tiny_plan(scratch, layout); }
   /// Rank `rank` of `ranks`, started.
   std::unique_ptr<Running> started(int rank, int ranks, const std::string& arguments) const {
     std::vector<std::string> command = {MESHPLAN_BINARY, "run"};

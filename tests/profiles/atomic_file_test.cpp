@@ -72,5 +72,30 @@ TEST_F(AtomicFile, RefusesPlacesThatCannotBeWritten) {
   EXPECT_EQ(files(), 1);
 }
 
+TEST_F(AtomicFile, ItsPlaceIsJudgedWithoutWriting) {
+  require_writable_file("");
+  require_writable_file("/dev/null");
+  require_writable_file(at("a"));
+  EXPECT_EQ(files(), 0);
+  EXPECT_THROW(require_writable_file(at("missing/a")), InputError);
+  EXPECT_THROW(require_writable_file(at(".")), InputError);
+  write_atomically(at("a"), "text");
+  require_writable_file(at("a"));
+  EXPECT_THROW(require_writable_file(at("a/b")), InputError);
+}
+
+TEST_F(AtomicFile, FoldersAreMadeWhenSomethingIsWritten) {
+  require_writable_folder(at("a/b"));
+  EXPECT_EQ(files(), 0);
+  write_with_folders(at("a/b/c"), "text");
+  EXPECT_EQ(text_of(at("a/b/c")), "text");
+}
+
+TEST_F(AtomicFile, AFileIsNoFolder) {
+  write_atomically(at("a"), "text");
+  EXPECT_THROW(require_writable_folder(at("a")), InputError);
+  EXPECT_THROW(require_writable_folder(at("a/b")), InputError);
+}
+
 }  // namespace
 }  // namespace meshplan::profiles

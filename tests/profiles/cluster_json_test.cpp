@@ -133,7 +133,7 @@ TEST(ReadCluster, RefusalsNameThePlace) {
   EXPECT_THAT(with("\"nodes\": 16", "\"nodes\": 0"), HasSubstr("whole number"));
   EXPECT_THAT(with("\"h100\"", "[\"h100\", \"a100\"]"), HasSubstr("one device"));
   EXPECT_THAT(with("\"device\"", "\"devices\": [\"h100\", \"a100\"], \"device\""),
-              HasSubstr("one kind of device in a cluster is supported"));
+              HasSubstr("expected one kind of device, as 'device', found a list: \"h100\""));
   EXPECT_THAT(with("\"h100\"", "\"h10\""), HasSubstr("did you mean 'h100'?"));
   EXPECT_THAT(with("2.0}", "0.5}"), HasSubstr("oversubscription"));
   EXPECT_THAT(with("\"nvlink_domain_devices\": 8", "\"nvlink_domain_devices\": 12"),
@@ -175,8 +175,9 @@ TEST(ReadCluster, GraphRefusals) {
   EXPECT_THAT(graph(two, R"({"from": "g0", "to": "g0", "bytes_per_second": 1e9})"),
               HasSubstr("two different vertices"));
   EXPECT_THAT(graph(two, ""), HasSubstr("has no link"));
-  EXPECT_THAT(graph(R"({"name": "g0", "kind": "device", "device": "h100"})", ""),
-              HasSubstr("one kind of device in a cluster is supported, found 'a100-sxm-80gb' and"));
+  EXPECT_THAT(
+      graph(R"({"name": "g0", "kind": "device", "device": "h100"})", ""),
+      HasSubstr("expected one kind of device, as 'a100-sxm-80gb' of the cluster, found \"h100\""));
   EXPECT_THAT(graph(two + R"(, {"name": "g2", "kind": "device", "host": 1})", link),
               HasSubstr("hosts must be alike"));
   EXPECT_THAT(graph(R"({"name": "s", "kind": "switch"})", ""), HasSubstr("kind device"));

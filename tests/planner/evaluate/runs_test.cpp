@@ -74,6 +74,9 @@ TEST(ReadRuns, ReleasesAreToldByTheirSources) {
   EXPECT_GT(framework("bridge-149-26.04-Qwen3", "NVIDIA", "nemo").grouped_low_precision, 1);
   EXPECT_EQ(framework("bridge-052-26.06-Qwen3", "NVIDIA", "nemo").grouped_low_precision, 1);
   EXPECT_EQ(framework("bridge-010-26.08-Qwen3", "NVIDIA", "nemo").grouped_low_precision, 1);
+  EXPECT_EQ(framework("bridge-7-26.06.01-Qwen3", "NVIDIA", "nemo").grouped_low_precision, 1);
+  EXPECT_GT(framework("bridge-1234-26.02.01-Qwen3", "NVIDIA", "nemo").grouped_low_precision, 1);
+  EXPECT_GT(framework("bridge-Qwen3", "NVIDIA", "nemo").grouped_low_precision, 1);
   EXPECT_GT(framework("dgxc-grok1-fp8-128", "NVIDIA", "nemo").grouped_low_precision, 1);
 }
 

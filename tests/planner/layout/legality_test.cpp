@@ -80,7 +80,7 @@ TEST(Legality, WordsNameTheNumbers) {
   const auto all = violations(layout_from_text("tp16,pp1,dp5"), small_model(), training(), 8);
   // hidden 3072 and ffn 8192 divide by 16, kv heads 8 divide 16: three rules are left.
   ASSERT_EQ(all.size(), 3u);
-  EXPECT_EQ(all[0].what, "80 devices are wanted of 8");
+  EXPECT_EQ(all[0].what, "80 devices are needed, 8 are there");
   EXPECT_EQ(all[1].what, "24 heads are not divisible by tp 16");
   EXPECT_EQ(all[2].what, "global batch 96 is not divisible by dp 5 * mbs 1");
 }
