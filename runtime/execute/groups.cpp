@@ -25,7 +25,7 @@ LoneMemory memory_of(Device& device) {
   return {[&device](ConstBuffer from, Buffer to) {
             const auto count = static_cast<std::int64_t>(from.count);
             device.launch(kernels::Copy{
-                kernels::ConstTensorView(from.data, 1, count, count, from.type), row_of(to)});
+                kernels::ConstTensorView{from.data, 1, count, count, from.type}, row_of(to)});
           },
           [&device](Buffer elements) {
             // Not constants: a GPU that multiplies them draws less power and clocks higher.

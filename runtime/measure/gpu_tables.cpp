@@ -115,7 +115,7 @@ std::vector<Shape> gemm_shapes(bool full) {
 /// power than the random numbers that they were to be made of.
 Seconds gemm_time(Device& device, ColdMemory& memory, ColdMemory& results, const Shape& shape) {
   const auto [m, n, k] = shape;
-  return median_time(device, [&] {
+  return median_time(device, [&, m = m, n = n, k = k] {
     device.launch(
         kernels::Gemm{.a = memory.take(m, k), .b = memory.take(k, n), .c = results.take(m, n)});
   });
