@@ -1,6 +1,9 @@
 #pragma once
-#include <CLI/App.hpp>
 #include <functional>
+
+namespace CLI {
+class App;
+}
 
 namespace meshplan::cli {
 

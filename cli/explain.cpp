@@ -1,5 +1,6 @@
 #include "planner/explain/explain.h"
 
+#include <CLI/App.hpp>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>

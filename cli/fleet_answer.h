@@ -1,8 +1,11 @@
 #pragma once
-#include <CLI/App.hpp>
 #include <string>
 
 #include "planner/explain/fleet.h"
+
+namespace CLI {
+class App;
+}
 
 namespace meshplan::cli {
 

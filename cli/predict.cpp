@@ -1,5 +1,6 @@
 #include "planner/predict.h"
 
+#include <CLI/App.hpp>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>

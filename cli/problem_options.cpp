@@ -1,5 +1,6 @@
 #include "cli/problem_options.h"
 
+#include <CLI/App.hpp>
 #include <nlohmann/json.hpp>
 #include <set>
 

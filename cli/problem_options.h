@@ -1,10 +1,13 @@
 #pragma once
-#include <CLI/App.hpp>
 #include <string>
 #include <vector>
 
 #include "planner/problem.h"
 #include "profiles/data_files.h"
+
+namespace CLI {
+class App;
+}
 
 namespace meshplan::cli {
 

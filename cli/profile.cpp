@@ -1,6 +1,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <CLI/App.hpp>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

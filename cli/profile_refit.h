@@ -1,7 +1,9 @@
 #pragma once
-#include <CLI/CLI.hpp>
-
 #include "cli/command.h"
+
+namespace CLI {
+class App;
+}
 
 namespace meshplan::cli {
 

@@ -14,6 +14,7 @@
 #include "cli/terminal.h"
 #include "kernels/cpu/kernels.h"
 #include "planner/inference/serving_file.h"
+#include "planner/inference/step_time.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
 #include "profiles/atomic_file.h"

@@ -1,5 +1,6 @@
 #include "cli/serving.h"
 
+#include <CLI/App.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -8,6 +9,7 @@
 #include "cli/framework_filter.h"
 #include "cli/serving_report.h"
 #include "planner/inference/search_inference.h"
+#include "planner/inference/step_time.h"
 #include "planner/layout/legality.h"
 #include "profiles/atomic_file.h"
 #include "profiles/engine.h"

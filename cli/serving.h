@@ -1,8 +1,11 @@
 #pragma once
-#include <CLI/App.hpp>
 #include <string>
 
 #include "cli/problem_options.h"
+
+namespace CLI {
+class App;
+}
 
 namespace meshplan::cli {
 

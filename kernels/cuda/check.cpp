@@ -13,16 +13,16 @@ std::string_view below_root(std::string_view path) {
 
 }  // namespace
 
-void fail(std::string_view call, std::string_view reason, std::source_location where) {
-  throw Error(std::string(below_root(where.file_name())) + ":" + std::to_string(where.line()) +
-              ": " + std::string(call) + ": " + std::string(reason));
+void fail(std::string_view call, std::string_view reason, CallSite where) {
+  throw Error(std::string(below_root(where.file)) + ":" + std::to_string(where.line) + ": " +
+              std::string(call) + ": " + std::string(reason));
 }
 
-void check(cudaError_t status, std::string_view call, std::source_location where) {
+void check(cudaError_t status, std::string_view call, CallSite where) {
   if (status != cudaSuccess) fail(call, cudaGetErrorString(status), where);
 }
 
-void check(cublasStatus_t status, std::string_view call, std::source_location where) {
+void check(cublasStatus_t status, std::string_view call, CallSite where) {
   if (status != CUBLAS_STATUS_SUCCESS) fail(call, cublasLtGetStatusString(status), where);
 }
 

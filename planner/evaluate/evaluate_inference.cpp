@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "planner/evaluate/serving_trial.h"
+#include "planner/inference/step_time.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
 

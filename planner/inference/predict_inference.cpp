@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "planner/inference/serving_uncertainty.h"
+#include "planner/inference/step_time.h"
 
 namespace meshplan::planner {
 namespace {

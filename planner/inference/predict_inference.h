@@ -2,12 +2,14 @@
 #include "planner/inference/cache_room.h"
 #include "planner/inference/serve.h"
 #include "planner/inference/serving_schedule.h"
-#include "planner/inference/step_time.h"
+#include "planner/inference/step.h"
 #include "planner/layout/layout.h"
 #include "planner/problem.h"
 #include "profiles/engine.h"
 
 namespace meshplan::planner {
+
+class StepPrices;
 
 /// How many requests are under way on the whole cluster.
 struct Demand {

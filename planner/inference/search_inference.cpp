@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "planner/inference/step_time.h"
 #include "planner/layout/legality.h"
 
 namespace meshplan::planner {

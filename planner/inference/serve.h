@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "planner/inference/samples.h"
-#include "planner/inference/step_time.h"
+#include "planner/inference/step.h"
 #include "profiles/engine.h"
 #include "profiles/units.h"
 

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "planner/inference/serve.h"
-#include "planner/inference/step_time.h"
+#include "planner/inference/step.h"
 #include "profiles/engine.h"
 #include "profiles/units.h"
 

@@ -3,6 +3,7 @@
 
 #include "planner/cost/collective/collective_model.h"
 #include "planner/inference/ladder.h"
+#include "planner/inference/step.h"
 #include "planner/layout/layout.h"
 #include "planner/model/model_graphs.h"
 #include "planner/model/shard.h"
@@ -18,30 +19,6 @@
 /// once whatever the tokens, keys and values once for each request: that is why small batches are
 /// bound by memory and why batching pays.
 namespace meshplan::planner {
-
-/// What one step does, on all pipeline stages.
-struct Step {
-  double decoding = 0;       ///< requests that decode one token each
-  double cached = 0;         ///< keys that each of them attends to, on average
-  double prompt_tokens = 0;  ///< tokens of prompts
-  double prompt_pairs = 0;   ///< and pairs of query and key among and before them
-  double prompts = 0;        ///< prompts that end, and so give their first token
-  bool streams = false;      ///< each token is sent to a user as it comes
-};
-
-/// Where the time of a step goes; the parts add up.
-struct StepTime {
-  profiles::Seconds matrices{0};       ///< products with weights, and what lies between them
-  profiles::Seconds attention{0};      ///< reading the cache; scores of the prompts
-  profiles::Seconds communication{0};  ///< all-reduces, exchanges of experts, pipeline transfers
-  profiles::Seconds pipeline{0};  ///< stages that wait: uneven ones, fewer requests than stages
-  profiles::Seconds host{0};      ///< what the host's work adds
-  /// Besides: how much later a step ends that finds all stages idle.
-  profiles::Seconds fill{0};
-  [[nodiscard]] profiles::Seconds sum() const {
-    return matrices + attention + communication + pipeline + host;
-  }
-};
 
 /// How long a step takes whose micro-batches each need `through` for all stages and `slowest` on
 /// the slowest of them. With pp stages the requests travel as pp micro-batches, and steps that

@@ -12,25 +12,25 @@ std::string below_root(std::string_view path) {
 }
 
 [[noreturn]] void fail(std::string_view call, const std::string& reason,
-                       const std::source_location& where) {
-  throw Error(below_root(where.file_name()) + ":" + std::to_string(where.line()) + ": " +
-              std::string(call) + ": " + reason);
+                       const kernels::cuda::CallSite& where) {
+  throw Error(below_root(where.file) + ":" + std::to_string(where.line) + ": " + std::string(call) +
+              ": " + reason);
 }
 
 }  // namespace
 
-void check(cudaError_t status, std::string_view call, std::source_location where) {
+void check(cudaError_t status, std::string_view call, kernels::cuda::CallSite where) {
   if (status != cudaSuccess) fail(call, cudaGetErrorString(status), where);
 }
 
-void check(CUresult status, std::string_view call, std::source_location where) {
+void check(CUresult status, std::string_view call, kernels::cuda::CallSite where) {
   if (status != CUDA_SUCCESS) {
     fail(call, "CUDA driver error " + std::to_string(static_cast<int>(status)), where);
   }
 }
 
 void check(ncclResult_t status, std::string_view call, ncclComm_t comm,
-           std::source_location where) {
+           kernels::cuda::CallSite where) {
   if (status == ncclSuccess || status == ncclInProgress) return;
   std::string reason = ncclGetErrorString(status);
   if (const char* more = ncclGetLastError(comm); more != nullptr && *more != '\0') {

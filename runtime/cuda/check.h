@@ -3,9 +3,9 @@
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
-#include <source_location>
 #include <string_view>
 
+#include "kernels/cuda/call_site.h"
 #include "runtime/device/engine.h"
 
 namespace meshplan::runtime::cuda {
@@ -18,12 +18,12 @@ class Error : public EngineFailure {
 
 /// Throws Error unless the call succeeded.
 void check(cudaError_t status, std::string_view call,
-           std::source_location where = std::source_location::current());
+           kernels::cuda::CallSite where = kernels::cuda::CallSite::current());
 /// Of the driver, whose library is not linked: the number stands for the reason.
 void check(CUresult status, std::string_view call,
-           std::source_location where = std::source_location::current());
+           kernels::cuda::CallSite where = kernels::cuda::CallSite::current());
 /// `comm`: whose last error adds words; may be null. ncclInProgress is a success here.
 void check(ncclResult_t status, std::string_view call, ncclComm_t comm,
-           std::source_location where = std::source_location::current());
+           kernels::cuda::CallSite where = kernels::cuda::CallSite::current());
 
 }  // namespace meshplan::runtime::cuda

@@ -6,6 +6,7 @@
 #include <ostream>
 #include <string_view>
 
+#include "planner/inference/step_time.h"
 #include "runtime/measure/measurement.h"
 
 namespace meshplan::runtime {

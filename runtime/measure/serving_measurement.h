@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "planner/inference/serve.h"
-#include "planner/inference/step_time.h"
+#include "planner/inference/step.h"
 #include "runtime/measure/measurement.h"
 #include "runtime/serve/serve_rank.h"
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "planner/evaluate/split.h"
+#include "planner/inference/step_time.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/config.h"
 #include "profiles/cluster_load.h"

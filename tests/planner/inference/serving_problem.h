@@ -2,6 +2,7 @@
 #include <string>
 
 #include "planner/inference/predict_inference.h"
+#include "planner/inference/step_time.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/config.h"
 #include "planner/problem.h"
