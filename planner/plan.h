@@ -23,8 +23,8 @@ struct Prediction {
   int terms_stage = 0;
   double bubble_fraction = 0;
   std::vector<profiles::Seconds> busy;  ///< by stage: its compute stream in one step
-  std::vector<StageMemory> memory;  ///< by stage
-  profiles::Bytes capacity;         ///< of one device
+  std::vector<StageMemory> memory;      ///< by stage
+  profiles::Bytes capacity;             ///< of one device
 };
 
 /// One stage of the pipeline: which layers its chunks hold.
