@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/error_text.h"
 #include "cli/table.h"
 #include "planner/check/compare.h"
 #include "planner/check/junit.h"
@@ -37,7 +38,7 @@ std::string shown(Figure figure, std::optional<double> value) {
       return human(Seconds{*value});
     case Figure::TimeError:
     case Figure::MemoryError:
-      return fmt::format("{:+.1f}%", 100 * *value);
+      return signed_percent(*value);
     case Figure::SaidToRun:
       return *value > 0 ? "right" : "wrong";
   }
@@ -49,10 +50,10 @@ std::string change_of(const Finding& finding) {
   if (!finding.was || !finding.is) return "";
   switch (finding.figure) {
     case Figure::BestStep:
-      return fmt::format("{:+.1f}%", 100 * (*finding.is / *finding.was - 1));
+      return signed_percent(*finding.is / *finding.was - 1);
     case Figure::TimeError:
     case Figure::MemoryError:
-      return fmt::format("{:+.1f} pp", 100 * (std::abs(*finding.is) - std::abs(*finding.was)));
+      return signed_points(std::abs(*finding.is) - std::abs(*finding.was));
     case Figure::SaidToRun:
       return "";
   }
@@ -111,7 +112,7 @@ std::string findings_text(const std::vector<Finding>& findings) {
     table.add({fmt::format("{}: mean of {}", part, mean.runs), std::string(name(figure)),
                fmt::format("{:.1f}%", 100 * mean.was / mean.runs),
                fmt::format("{:.1f}%", 100 * mean.is / mean.runs),
-               fmt::format("{:+.1f} pp", 100 * (mean.is - mean.was) / mean.runs)});
+               signed_points((mean.is - mean.was) / mean.runs)});
   }
   return table.text();
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/error_text.h"
 #include "cli/table.h"
 #include "planner/cluster/group_shape.h"
 #include "planner/cluster/rank_group.h"
@@ -23,7 +24,7 @@ std::string text(const std::optional<Seconds>& time) { return time ? human(*time
 /// value / measured - 1; "-" where there is none.
 std::string error(const std::optional<Seconds>& value, Seconds measured) {
   if (!value || !(measured.count() > 0)) return "-";
-  return fmt::format("{:+.1f}%", 100 * (*value / measured - 1));
+  return signed_percent(*value / measured - 1);
 }
 
 nlohmann::ordered_json seconds(const std::optional<Seconds>& time) {

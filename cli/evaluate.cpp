@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/error_text.h"
 #include "cli/flags.h"
 #include "cli/serving_accuracy.h"
 #include "cli/table.h"
@@ -39,8 +40,6 @@ struct Options {
 };
 
 std::string percent(double fraction) { return fmt::format("{:.1f}%", 100 * fraction); }
-std::string signed_percent(double fraction) { return fmt::format("{:+.1f}%", 100 * fraction); }
-
 json summary_json(const ErrorSummary& s) {
   return {{"runs", s.runs},     {"predicted", s.predicted},
           {"mape", s.mape},     {"mean", s.mape},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/error_text.h"
 #include "cli/table.h"
 #include "planner/layout/layout_text.h"
 #include "profiles/number_format.h"
@@ -15,8 +16,6 @@ using planner::Explanation;
 using profiles::Bytes;
 using profiles::human;
 using profiles::Seconds;
-
-std::string signed_percent(double fraction) { return fmt::format("{:+.1f}%", 100 * fraction); }
 
 std::string signed_time(Seconds time) {
   return (time < Seconds{0} ? "-" : "+") + human(time < Seconds{0} ? -time : time);

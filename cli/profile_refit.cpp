@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/error_text.h"
 #include "cli/table.h"
 #include "planner/fit/fit_profile.h"
 #include "planner/layout/layout_text.h"
@@ -79,8 +80,7 @@ std::vector<HeldOut> leave_one_layout_out(const std::vector<RecordedRun>& runs,
 std::string held_out_table(const std::vector<HeldOut>& rows) {
   Table table({{"layout left out", Table::Align::Left}, {"as it was"}, {"refitted on the others"}});
   for (const HeldOut& row : rows) {
-    table.add({row.what, fmt::format("{:+.1f}%", 100 * row.before),
-               fmt::format("{:+.1f}%", 100 * row.after)});
+    table.add({row.what, signed_percent(row.before), signed_percent(row.after)});
   }
   table.add({"median", fmt::format("{:.1f}%", 100 * median_size(rows, &HeldOut::before)),
              fmt::format("{:.1f}%", 100 * median_size(rows, &HeldOut::after))},

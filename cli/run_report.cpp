@@ -48,8 +48,7 @@ std::string time_table(const RunReport& report) {
     table.add({std::string(term.words), human(predicted), human(measured),
                error_text(predicted, measured), modelled ? "modelled" : ""});
   }
-  table.add({"step", human(report.predicted.step), human(m.step),
-             fmt::format("{:+.1f}%", 100 * report.error())},
+  table.add({"step", human(report.predicted.step), human(m.step), signed_percent(report.error())},
             Style::Bold);
   std::string out = table.text();
   if (m.steps.size() > 1) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "cli/error_text.h"
 #include "cli/table.h"
 #include "profiles/number_format.h"
 
@@ -18,7 +19,6 @@ using planner::ServingErrors;
 using planner::ServingReport;
 
 std::string percent(double fraction) { return fmt::format("{:.1f}%", 100 * fraction); }
-std::string signed_percent(double fraction) { return fmt::format("{:+.1f}%", 100 * fraction); }
 std::string rank_text(const std::optional<double>& rank) {
   return rank ? fmt::format("{:.2f}", *rank) : "";
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/error_text.h"
 #include "cli/table.h"
 #include "planner/explain/fastest.h"
 #include "planner/layout/layout_text.h"
@@ -38,7 +39,7 @@ std::vector<std::string> row(const char* what, const std::optional<Plan>& plan,
   if (!plan) return {what, "nothing fits"};
   std::string change;
   if (before && &plan != &before) {
-    change = fmt::format("{:+.1f}%", 100 * (plan->prediction.step / before->prediction.step - 1));
+    change = signed_percent(plan->prediction.step / before->prediction.step - 1);
   }
   return {what, planner::text(plan->layout), human(plan->prediction.step), change,
           profiles::with_thousands(static_cast<std::int64_t>(plan->prediction.tokens_per_second))};
