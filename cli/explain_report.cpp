@@ -18,6 +18,9 @@ using profiles::human;
 using profiles::Seconds;
 
 std::string signed_time(Seconds time) {
+  // Sums in another order differ in the last bits.
+  constexpr Seconds kNothing{1e-12};
+  if (time > -kNothing && time < kNothing) return "0 s";
   return (time < Seconds{0} ? "-" : "+") + human(time < Seconds{0} ? -time : time);
 }
 

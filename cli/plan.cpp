@@ -56,6 +56,10 @@ planner::Distinct distinct_from(const std::string& text) {
 int run(const Options& options) {
   require_inference_with(options.serving);
   if (options.serving.inference) {
+    if (options.distinct != Options{}.distinct) {
+      throw profiles::InputError("--inference", "flags of serving",
+                                 "--distinct, which is of training");
+    }
     if (options.fleet.asked()) {
       throw profiles::InputError(
           "--inference", "flags of serving",

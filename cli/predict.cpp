@@ -172,7 +172,8 @@ void add_predict(CLI::App& app, Action& action) {
       ->type_name("1G");
   command->add_option("--ranks", options->collective.ranks, "its ranks (all devices)")
       ->type_name("N");
-  command->add_option("--plan", options->plan_number, "which plan of the file (0)")->type_name("N");
+  command->add_option("--plan", options->plan_number, "which plan of the file, counted from 0 (0)")
+      ->type_name("N");
   command->add_option("--out", options->out, "write the prediction to a plan file")
       ->type_name("FILE");
   command->add_option("--trace", options->trace, "write the timeline as Chrome trace events")

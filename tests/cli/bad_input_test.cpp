@@ -81,6 +81,11 @@ TEST_F(BadInput, Flags) {
   refused(question + " --memory-margin nan", {"--memory-margin", "nan"});
   refused(question + " --framework megatronn", {"megatronn", "did you mean 'megatron'"});
   refused(question + " --top 0", {"--top"});
+  refused(question + " --distinct degree", {"--distinct", "did you mean 'degrees'"});
+  refused(
+      "plan --model gpt2 --cluster dgx-h100:1 --inference --prompt 9 --output 9 "
+      "--distinct degrees",
+      {"--inference", "--distinct, which is of training"});
   refused(question + " --fix tp2,tp4", {"--fix", "tp"});
   refused(question + " --profiles no-such-folder", {"no-such-folder"});
   // Flags of serving would do nothing here.
