@@ -128,7 +128,7 @@ std::string mfu_note(const Problem& problem, const Plan& plan) {
 }
 
 /// One line a plan. Of several each is held against the first: how much slower, and how likely a
-/// run agrees that it is.
+/// run agrees which of the two is faster.
 std::string ranking_text(const Problem& problem, const std::vector<Plan>& plans) {
   const bool several = plans.size() > 1;
   std::vector<Table::Column> columns = {{"#"}, {"layout", Table::Align::Left}, {"step"}};
