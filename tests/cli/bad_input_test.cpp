@@ -125,6 +125,7 @@ TEST_F(BadInput, Settings) {
 }
 
 TEST_F(BadInput, ClusterFiles) {
+  cluster_refused(R"("nccl_version": "1.0")", {"nccl_version of ours", "'1.0'"});
   cluster_refused(R"("devices_per_nod": 8)", {"cluster.json", "did you mean 'devices_per_node'"});
   cluster_refused(R"("nvlink_domain_devices": "8")",
                   {"cluster.json#/nvlink_domain_devices", "\"8\""});
