@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "cli/collective_report.h"
 #include "cli/command.h"
@@ -42,13 +43,33 @@ struct Question {
   std::string stated_in;  ///< where the layout stands: a flag or the plan file
 };
 
+/// A plan file states the whole question; only --set changes it.
+void refuse_beside_plan_file(const Options& options) {
+  const ProblemOptions& given = options.problem;
+  const ProblemOptions plain;
+  const std::pair<const char*, bool> flags[] = {
+      {"--layout", !options.layout.empty()},
+      {"--from-megatron", !options.megatron.empty()},
+      {"--model", given.model != plain.model},
+      {"--cluster", given.cluster != plain.cluster},
+      {"--seq-len", given.seq_len != plain.seq_len},
+      {"--global-batch", given.global_batch != plain.global_batch},
+      {"--dtype", given.dtype != plain.dtype},
+      {"--optimizer", given.optimizer != plain.optimizer},
+      {"--framework", given.framework != plain.framework},
+      {"--attention", given.attention != plain.attention},
+      {"--optimizer-sync", given.optimizer_sync != plain.optimizer_sync},
+      {"--memory-margin", given.memory_margin != plain.memory_margin}};
+  for (const auto& [flag, stated] : flags) {
+    if (!stated) continue;
+    throw profiles::InputError("predict", std::string("a plan file or ") + flag, "both");
+  }
+}
+
 Question question_from(const Options& options) {
   const profiles::DataFiles files = data_files(options.problem);
   if (!options.plan_file.empty()) {
-    if (!options.layout.empty() || !options.problem.model.empty()) {
-      throw profiles::InputError("predict", "a plan file, or --model, --cluster and --layout",
-                                 "both");
-    }
+    refuse_beside_plan_file(options);
     planner::PlanFile file =
         planner::read_plan(profiles::JsonNode::read_file(options.plan_file), files);
     const std::size_t at = plan_flag(options.plan_number, file.layouts.size());

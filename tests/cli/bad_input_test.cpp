@@ -63,7 +63,16 @@ TEST_F(BadInput, CommandLine) {
   refused("plan --model gpt2 --cluster dgx-h100:1 --seq-len 1024", {"--global-batch"});
   refused("plan --model gpt2 --cluster dgx-h100:1 --seq-len", {"--seq-len"});
   refused("predict --model gpt2 --cluster dgx-h100:1" + kWorkload, {"--layout"});
-  refused("predict nowhere.json --layout tp1", {"predict"});
+  refused("predict nowhere.json --layout tp1", {"predict: expected a plan file or --layout"});
+  // What a plan file states is not changed in silence.
+  for (const char* flag : {"--from-megatron x", "--model gpt2", "--cluster dgx-h200", "--seq-len 1",
+                           "--global-batch 1", "--dtype fp8", "--optimizer sgd", "--framework nemo",
+                           "--attention flash", "--optimizer-sync global", "--memory-margin 0.1"}) {
+    const std::string name = words(flag).front();
+    refused(std::string("predict nowhere.json ") + flag,
+            {"predict: expected a plan file or " + name + ", found both"});
+  }
+  refused("predict --collective all_reduce --cluster dgx-h100:1", {"--bytes", "found nothing"});
 }
 
 TEST_F(BadInput, Flags) {
@@ -90,6 +99,9 @@ TEST_F(BadInput, Flags) {
   refused(question + " --profiles no-such-folder", {"no-such-folder"});
   // Flags of serving would do nothing here.
   refused(question + " --prompt 100", {"--prompt", "--inference"});
+  refused(
+      "plan --model gpt2 --cluster dgx-h100:1 --inference --prompt 9 --output 9 --fix tp2,zero1",
+      {"--fix: expected tp, pp, dp, ep or etp with --inference, found 'zero'"});
   refused(question + " --engine vllm", {"--engine", "--inference"});
 }
 
