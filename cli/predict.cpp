@@ -131,15 +131,28 @@ int answer_collective(const Options& options) {
   if (options.problem.cluster.empty()) {
     throw profiles::InputError("--cluster", "a cluster such as dgx-h100:4", "nothing");
   }
-  const auto cluster = cluster_from(options.problem.cluster, data_files(options.problem));
+  if (!options.layout.empty()) {
+    throw profiles::InputError("predict", "--layout or --collective", "both");
+  }
+  const profiles::DataFiles files = data_files(options.problem);
+  const auto cluster =
+      with_settings(cluster_from(options.problem.cluster, files), options.problem.settings, files);
   std::fputs(collective_answer(options.collective, cluster, options.as_json).c_str(), stdout);
   return kDone;
 }
 
 int run(const Options& options) {
   if (!options.collective.operation.empty()) return answer_collective(options);
+  if (!options.collective.bytes.empty() || !options.collective.ranks.empty()) {
+    throw profiles::InputError(options.collective.bytes.empty() ? "--ranks" : "--bytes",
+                               "--collective with it", "none");
+  }
   require_inference_with(options.serving);
   if (options.serving.inference) {
+    if (!options.trace.empty() || options.gantt) {
+      throw profiles::InputError(options.trace.empty() ? "--gantt" : "--trace", "a training step",
+                                 "--inference");
+    }
     return predict_serving(options.problem, options.serving, options.layout,
                            {.out = options.out, .as_json = options.as_json});
   }

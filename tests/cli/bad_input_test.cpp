@@ -73,6 +73,13 @@ TEST_F(BadInput, CommandLine) {
             {"predict: expected a plan file or " + name + ", found both"});
   }
   refused("predict --collective all_reduce --cluster dgx-h100:1", {"--bytes", "found nothing"});
+  refused("predict --collective all_reduce --cluster dgx-h100:1 --bytes 1G --layout tp2",
+          {"predict: expected --layout or --collective, found both"});
+  refused("predict --layout tp2 --ranks 2", {"--ranks: expected --collective with it"});
+  const std::string serving =
+      "predict --inference --model gpt2 --cluster dgx-h100:1 --prompt 9 --output 9 --layout dp8";
+  refused(serving + " --trace t.json", {"--trace: expected a training step, found --inference"});
+  refused(serving + " --gantt", {"--gantt: expected a training step, found --inference"});
 }
 
 TEST_F(BadInput, Flags) {

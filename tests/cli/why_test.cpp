@@ -122,6 +122,15 @@ TEST(WhatIf, SaysWhatChangesInTheBestPlan) {
   EXPECT_FALSE(plain.contains("what_if"));
 }
 
+TEST(WhatIf, ACollectiveMayBeAskedToo) {
+  const std::string asked =
+      "predict --collective all_reduce --bytes 1G --cluster dgx-h100:1 --json";
+  const json plain = json::parse(answered(asked).out);
+  const json four = json::parse(answered(asked + " --set nodes=4").out);
+  EXPECT_EQ(plain.at("ranks"), 8);
+  EXPECT_EQ(four.at("ranks"), 32);
+}
+
 TEST(WhatIf, APlanFileMayBeAskedToo) {
   const ScratchFolder folder;
   const Surroundings there{folder.path()};
