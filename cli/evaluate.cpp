@@ -151,7 +151,8 @@ std::string pairs_text(const std::vector<planner::PairsApart>& pairs) {
     const std::string gap =
         apart.high ? fmt::format("{:.0f} to {:.0f}%", 100 * apart.low, 100 * *apart.high)
                    : fmt::format("more than {:.0f}%", 100 * apart.low);
-    table.add({gap, std::to_string(apart.pairs), percent(apart.right / double(apart.pairs)),
+    table.add({gap, std::to_string(apart.pairs),
+               percent(static_cast<double>(apart.right) / apart.pairs),
                percent(apart.expected / apart.pairs)});
   }
   return any ? table.text() + "\n" : "";

@@ -9,8 +9,6 @@
 namespace meshplan::planner {
 namespace {
 
-using profiles::Seconds;
-
 std::vector<PairsApart> gaps() {
   std::vector<PairsApart> out;
   double low = 0;
