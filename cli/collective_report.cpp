@@ -51,6 +51,9 @@ double bus_factor(Collective operation, int ranks) {
 std::string collective_answer(const CollectiveQuestion& question, const profiles::Cluster& cluster,
                               bool as_json) {
   const Collective operation = operation_from(question.operation);
+  if (question.bytes.empty()) {
+    throw profiles::InputError("--bytes", "a size such as 512, 64K, 256M or 1G", "nothing");
+  }
   const profiles::Bytes bytes = profiles::parse_bytes(question.bytes, "--bytes");
   if (bytes.count == 0) throw profiles::InputError("--bytes", "at least 1 byte", "0");
   const int ranks =

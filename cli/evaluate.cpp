@@ -79,6 +79,20 @@ json run_json(const EvaluatedRun& run) {
   return out;
 }
 
+json pairs_json(const std::vector<planner::PairsApart>& pairs) {
+  json out = json::array();
+  for (const planner::PairsApart& apart : pairs) {
+    if (apart.pairs == 0) continue;
+    const double count = apart.pairs;
+    out.push_back({{"gap_low", apart.low},
+                   {"gap_high", apart.high ? json(*apart.high) : json()},
+                   {"pairs", apart.pairs},
+                   {"right", apart.right / count},
+                   {"expected", apart.expected / count}});
+  }
+  return out;
+}
+
 json report_json(const RunsReport& report) {
   json groups = json::array();
   for (const auto& group : report.groups) {
@@ -107,6 +121,7 @@ json report_json(const RunsReport& report) {
             {"accuracy", report.feasibility.accuracy},
             {"false_fit", report.feasibility.false_fit},
             {"false_oom", report.feasibility.false_oom}}},
+          {"pairs", pairs_json(report.pairs)},
           {"coverage", report.coverage},
           {"interval_width", {{"mean", report.interval_width_mean}}},
           {"unpredictable", report.unpredictable},
@@ -121,6 +136,26 @@ std::string summary_line(const char* what, const ErrorSummary& s) {
       "{:<22}{} of {} predicted, mean error {}, median {}, p90 {}, p95 {}, bias {}\n", what,
       s.predicted, s.runs, percent(s.mape), percent(s.median), percent(s.p90), percent(s.p95),
       signed_percent(s.bias));
+}
+
+/// How often the layout predicted faster ran faster, beside how often `plan` says it would.
+std::string pairs_text(const std::vector<planner::PairsApart>& pairs) {
+  Table table({{"pairs of layouts predicted apart by", Table::Align::Left},
+               {"pairs"},
+               {"order right"},
+               {"expected"}});
+  bool any = false;
+  for (const planner::PairsApart& apart : pairs) {
+    if (apart.pairs == 0) continue;
+    any = true;
+    const std::string gap =
+        apart.high ? fmt::format("{:.0f} to {:.0f}%", 100 * apart.low, 100 * *apart.high)
+                   : fmt::format("more than {:.0f}%", 100 * apart.low);
+    table.add({gap, std::to_string(apart.pairs),
+               percent(static_cast<double>(apart.right) / apart.pairs),
+               percent(apart.expected / apart.pairs)});
+  }
+  return any ? table.text() + "\n" : "";
 }
 
 std::string report_text(const RunsReport& report) {
@@ -158,6 +193,7 @@ std::string report_text(const RunsReport& report) {
               signed_percent(*run->time_error), run->suspect});
   }
   if (!worst.empty()) out += rows.text() + "\n";
+  out += pairs_text(report.pairs);
 
   out += summary_line("step time", report.time);
   out += summary_line("  competitive layouts", report.time_competitive);

@@ -18,6 +18,9 @@ using profiles::human;
 using profiles::Seconds;
 
 std::string signed_time(Seconds time) {
+  // Sums in another order differ in the last bits.
+  constexpr Seconds kNothing{1e-12};
+  if (time > -kNothing && time < kNothing) return "0 s";
   return (time < Seconds{0} ? "-" : "+") + human(time < Seconds{0} ? -time : time);
 }
 
@@ -146,8 +149,13 @@ std::string standing_text(const Explanation& explanation) {
       Style::Bold);
   out += table.text();
   out += "\n" + s.why + "\n";
-  if (s.intervals_meet && s.layout != s.best) {
-    out += "The 80% intervals of the two meet: a run may order them the other way.\n";
+  // Of one that does not run, no run can tell.
+  const bool runs = explanation.failing.empty() || s.layout != explanation.layout;
+  if (runs && s.layout != s.best) {
+    out += fmt::format(
+        "By recorded pairs of layouts, a run puts the two in this order with a chance of "
+        "{:.0f}%.\n",
+        100 * s.order_chance);
   }
   return out;
 }

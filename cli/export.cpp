@@ -196,7 +196,8 @@ void add_export(CLI::App& app, Action& action) {
                    "megatron, deepspeed, torchtitan, fsdp, pipelining, gpipe, dataparallel, vllm, "
                    "tensorrt-llm, sglang or tgi")
       ->type_name("F");
-  command->add_option("--plan", options->plan_number, "which plan of the file (0)")->type_name("N");
+  command->add_option("--plan", options->plan_number, "which plan of the file, counted from 0 (0)")
+      ->type_name("N");
   command->add_option("--out", options->out, "write it to a file instead of standard output")
       ->type_name("FILE");
   command

@@ -31,7 +31,7 @@ struct Options {
   ProblemOptions problem;
   ServingOptions serving;
   FleetFlags fleet;
-  std::string top = "10", objective = "throughput", fixed, runs_on, out;
+  std::string top = "10", distinct = "layouts", objective = "throughput", fixed, runs_on, out;
   bool as_json = false;
 };
 
@@ -45,9 +45,21 @@ Objective objective_from(const std::string& text) {
                              "'" + text + "'" + profiles::did_you_mean(text, known));
 }
 
+planner::Distinct distinct_from(const std::string& text) {
+  if (text == "layouts") return planner::Distinct::Layouts;
+  if (text == "degrees") return planner::Distinct::Degrees;
+  const std::vector<std::string> known = {"layouts", "degrees"};
+  throw profiles::InputError("--distinct", "layouts or degrees",
+                             "'" + text + "'" + profiles::did_you_mean(text, known));
+}
+
 int run(const Options& options) {
   require_inference_with(options.serving);
   if (options.serving.inference) {
+    if (options.distinct != Options{}.distinct) {
+      throw profiles::InputError("--inference", "flags of serving",
+                                 "--distinct, which is of training");
+    }
     if (options.fleet.asked()) {
       throw profiles::InputError(
           "--inference", "flags of serving",
@@ -62,6 +74,7 @@ int run(const Options& options) {
   Progress progress;
   planner::SearchOptions search;
   search.top = count_flag(options.top, "--top");
+  search.distinct = distinct_from(options.distinct);
   search.objective = objective_from(options.objective);
   if (!options.fixed.empty()) search.fixed = planner::read_layout_text(options.fixed, "--fix");
   std::optional<FrameworkFilter> filter;
@@ -110,6 +123,11 @@ void add_plan(CLI::App& app, Action& action) {
   add_problem_options(*command, options->problem);
   add_serving_options(*command, options->serving);
   command->add_option("--top", options->top, "how many layouts to show (10)")->type_name("N");
+  command
+      ->add_option("--distinct", options->distinct,
+                   "layouts: each in its best order of axes; degrees: of each tp, pp, dp, cp, ep "
+                   "the best layout (layouts)")
+      ->type_name("D");
   command
       ->add_option("--objective", options->objective,
                    "throughput, latency, memory or cost (throughput)")

@@ -4,11 +4,14 @@
 
 #include <algorithm>
 
+#include "cli/error_text.h"
 #include "cli/table.h"
 #include "planner/layout/layout_text.h"
 #include "planner/model/flops.h"
 #include "planner/model/parameters.h"
+#include "planner/search/search.h"
 #include "planner/simulate/named_term.h"
+#include "planner/uncertainty.h"
 #include "profiles/number_format.h"
 
 namespace meshplan::cli {
@@ -124,6 +127,52 @@ std::string mfu_note(const Problem& problem, const Plan& plan) {
       percent(needed * plan.prediction.mfu));
 }
 
+/// One line a plan. Of several each is held against the first: how much slower, and how likely a
+/// run agrees which of the two is faster.
+std::string ranking_text(const Problem& problem, const std::vector<Plan>& plans) {
+  const bool several = plans.size() > 1;
+  std::vector<Table::Column> columns = {{"#"}, {"layout", Table::Align::Left}, {"step"}};
+  if (several) columns.insert(columns.end(), {{"vs #1"}, {"sure"}});
+  columns.insert(columns.end(), {{"tokens/s"},
+                                 {"MFU"},
+                                 {"compute"},
+                                 {"comm."},
+                                 {"bubble"},
+                                 {"other"},
+                                 {"memory"},
+                                 {"limited by", Table::Align::Left}});
+  Table table(columns);
+  const Plan& best = plans.front();
+  int rank = 0;
+  for (const Plan& plan : plans) {
+    const auto& p = plan.prediction;
+    const auto& t = p.terms;
+    std::vector<std::string> cells = {std::to_string(++rank),
+                                      planner::text(plan.layout, training(problem)), human(p.step)};
+    if (several && rank == 1) cells.insert(cells.end(), {"", ""});
+    if (several && rank > 1) {
+      const double sure =
+          planner::order_chance(problem, plan.layout, p, best.layout, best.prediction);
+      cells.push_back(signed_percent(p.step / best.prediction.step - 1));
+      cells.push_back(fmt::format("{:.0f}%", 100 * sure));
+    }
+    cells.insert(cells.end(),
+                 {profiles::with_thousands(static_cast<std::int64_t>(p.tokens_per_second)),
+                  percent(p.mfu), share(t.compute, p.step), share(communication(t), p.step),
+                  share(t.bubble, p.step), share(t.optimizer + t.overhead, p.step),
+                  human(planner::peak_bytes(p.memory)), plan.limited_by});
+    table.add(cells, rank == 1 ? Style::Green : Style::Plain);
+  }
+  std::string out = table.text();
+  const bool one_kind = std::all_of(plans.begin(), plans.end(), [&](const Plan& plan) {
+    return planner::degree_key(plan.layout) == planner::degree_key(best.layout);
+  });
+  if (several && one_kind) {
+    out += "all have the same degrees: --distinct degrees lists the best of other degrees too\n";
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string cluster_line(const profiles::Cluster& cluster) {
@@ -152,30 +201,7 @@ std::string question_text(const Problem& problem) {
 std::string plans_text(const Problem& problem, const planner::PlanResult& result) {
   std::string out;
   if (!result.plans.empty()) {
-    Table table({{"#"},
-                 {"layout", Table::Align::Left},
-                 {"step"},
-                 {"tokens/s"},
-                 {"MFU"},
-                 {"compute"},
-                 {"comm."},
-                 {"bubble"},
-                 {"other"},
-                 {"memory"},
-                 {"limited by", Table::Align::Left}});
-    int rank = 0;
-    for (const Plan& plan : result.plans) {
-      const auto& p = plan.prediction;
-      const auto& t = p.terms;
-      table.add(
-          {std::to_string(++rank), planner::text(plan.layout, training(problem)), human(p.step),
-           profiles::with_thousands(static_cast<std::int64_t>(p.tokens_per_second)), percent(p.mfu),
-           share(t.compute, p.step), share(communication(t), p.step), share(t.bubble, p.step),
-           share(t.optimizer + t.overhead, p.step), human(planner::peak_bytes(p.memory)),
-           plan.limited_by},
-          rank == 1 ? Style::Green : Style::Plain);
-    }
-    out += table.text();
+    out += ranking_text(problem, result.plans);
   }
   if (result.nearest_miss) {
     const auto& miss = *result.nearest_miss;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "cli/collective_report.h"
 #include "cli/command.h"
@@ -42,13 +43,33 @@ struct Question {
   std::string stated_in;  ///< where the layout stands: a flag or the plan file
 };
 
+/// A plan file states the whole question; only --set changes it.
+void refuse_beside_plan_file(const Options& options) {
+  const ProblemOptions& given = options.problem;
+  const ProblemOptions plain;
+  const std::pair<const char*, bool> flags[] = {
+      {"--layout", !options.layout.empty()},
+      {"--from-megatron", !options.megatron.empty()},
+      {"--model", given.model != plain.model},
+      {"--cluster", given.cluster != plain.cluster},
+      {"--seq-len", given.seq_len != plain.seq_len},
+      {"--global-batch", given.global_batch != plain.global_batch},
+      {"--dtype", given.dtype != plain.dtype},
+      {"--optimizer", given.optimizer != plain.optimizer},
+      {"--framework", given.framework != plain.framework},
+      {"--attention", given.attention != plain.attention},
+      {"--optimizer-sync", given.optimizer_sync != plain.optimizer_sync},
+      {"--memory-margin", given.memory_margin != plain.memory_margin}};
+  for (const auto& [flag, stated] : flags) {
+    if (!stated) continue;
+    throw profiles::InputError("predict", std::string("a plan file or ") + flag, "both");
+  }
+}
+
 Question question_from(const Options& options) {
   const profiles::DataFiles files = data_files(options.problem);
   if (!options.plan_file.empty()) {
-    if (!options.layout.empty() || !options.problem.model.empty()) {
-      throw profiles::InputError("predict", "a plan file, or --model, --cluster and --layout",
-                                 "both");
-    }
+    refuse_beside_plan_file(options);
     planner::PlanFile file =
         planner::read_plan(profiles::JsonNode::read_file(options.plan_file), files);
     const std::size_t at = plan_flag(options.plan_number, file.layouts.size());
@@ -110,15 +131,28 @@ int answer_collective(const Options& options) {
   if (options.problem.cluster.empty()) {
     throw profiles::InputError("--cluster", "a cluster such as dgx-h100:4", "nothing");
   }
-  const auto cluster = cluster_from(options.problem.cluster, data_files(options.problem));
+  if (!options.layout.empty()) {
+    throw profiles::InputError("predict", "--layout or --collective", "both");
+  }
+  const profiles::DataFiles files = data_files(options.problem);
+  const auto cluster =
+      with_settings(cluster_from(options.problem.cluster, files), options.problem.settings, files);
   std::fputs(collective_answer(options.collective, cluster, options.as_json).c_str(), stdout);
   return kDone;
 }
 
 int run(const Options& options) {
   if (!options.collective.operation.empty()) return answer_collective(options);
+  if (!options.collective.bytes.empty() || !options.collective.ranks.empty()) {
+    throw profiles::InputError(options.collective.bytes.empty() ? "--ranks" : "--bytes",
+                               "--collective with it", "none");
+  }
   require_inference_with(options.serving);
   if (options.serving.inference) {
+    if (!options.trace.empty() || options.gantt) {
+      throw profiles::InputError(options.trace.empty() ? "--gantt" : "--trace", "a training step",
+                                 "--inference");
+    }
     return predict_serving(options.problem, options.serving, options.layout,
                            {.out = options.out, .as_json = options.as_json});
   }
@@ -172,7 +206,8 @@ void add_predict(CLI::App& app, Action& action) {
       ->type_name("1G");
   command->add_option("--ranks", options->collective.ranks, "its ranks (all devices)")
       ->type_name("N");
-  command->add_option("--plan", options->plan_number, "which plan of the file (0)")->type_name("N");
+  command->add_option("--plan", options->plan_number, "which plan of the file, counted from 0 (0)")
+      ->type_name("N");
   command->add_option("--out", options->out, "write the prediction to a plan file")
       ->type_name("FILE");
   command->add_option("--trace", options->trace, "write the timeline as Chrome trace events")

@@ -27,7 +27,7 @@ void add_problem_options(CLI::App& command, ProblemOptions& options) {
       "C");
   add("--seq-len", options.seq_len, "tokens in a sequence", "N");
   add("--global-batch", options.global_batch, "sequences in a step", "N");
-  add("--dtype", options.dtype, "bf16, fp16, fp8, fp4 or fp32 (bf16)", "T");
+  add("--dtype", options.dtype, "bf16, fp16, fp8, fp4, tf32 or fp32 (bf16)", "T");
   add("--optimizer", options.optimizer, "adam, sgd or lion (adam)", "O");
   add("--framework", options.framework,
       "whose habits to assume: megatron, deepspeed, ... as 'meshplan list frameworks' (generic)",

@@ -287,7 +287,7 @@ void add_run(CLI::App& app, Action& action) {
   add("plan", options->plan_file,
       "what plan or predict wrote with --out, of training or --inference", "plan.json")
       ->required();
-  add("--plan", options->plan_number, "which plan of the file (0)", "N");
+  add("--plan", options->plan_number, "which plan of the file, counted from 0 (0)", "N");
   add("--backend", options->backend, "cpu or cuda (cpu)", "B");
   add("--mode", options->mode,
       "parallel: all ranks at once; replay: one after the other, communication modelled; "

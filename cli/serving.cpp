@@ -1,6 +1,7 @@
 #include "cli/serving.h"
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -155,6 +156,12 @@ int plan_serving(const ProblemOptions& given, const ServingOptions& serving,
   search.demand = question.demand;
   search.top = count_flag(output.top, "--top");
   if (!output.fixed.empty()) search.fixed = planner::read_layout_text(output.fixed, "--fix");
+  for (const std::string& key : search.fixed.given) {
+    const std::vector<std::string> chosen = {"tp", "pp", "dp", "ep", "etp"};
+    if (std::find(chosen.begin(), chosen.end(), key) == chosen.end()) {
+      throw InputError("--fix", "tp, pp, dp, ep or etp with --inference", "'" + key + "'");
+    }
+  }
   std::optional<FrameworkFilter> filter;
   if (!output.runs_on.empty()) {
     filter.emplace(output.runs_on, files, question.problem);

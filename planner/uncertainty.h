@@ -20,4 +20,19 @@ Interval step_interval(const Problem& problem, const Layout& layout, const Predi
 /// Standard deviation of ln(measured / predicted) of the step.
 double step_spread(const Problem& problem, const Layout& layout, const Prediction& prediction);
 
+/// How likely it is that of two layouts of one problem the one predicted faster runs faster, 0.5 to
+/// 1; the same whichever comes first.
+///
+///   1/2 + atan(g / w) / pi,   w^2 = w0^2 + (k d)^2,   d^2 = sum over terms (s_i share_i - same of
+///                                                           the other)^2
+///
+/// g = |ln(step / other step)|. Both layouts share what is wrong with the software, the clock and
+/// the price of each term, so only what differs between their terms can turn them round: d, in the
+/// spreads s_i of step_interval. w0 is what each layout has for itself. A Cauchy distribution,
+/// because a few layouts are off by factors, whatever their neighbours do.
+/// w0 = 0.02 and k = 1.5: fitted by likelihood on the pairs of the fitted half, a group of n
+/// layouts with the weight of n / 2 (docs/accuracy.md, Pairs of layouts).
+double order_chance(const Problem& problem, const Layout& layout, const Prediction& prediction,
+                    const Layout& other_layout, const Prediction& other);
+
 }  // namespace meshplan::planner

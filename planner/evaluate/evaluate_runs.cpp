@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "planner/evaluate/pairs.h"
 #include "planner/layout/legality.h"
 #include "planner/memory/model_states.h"
 #include "planner/predict.h"
@@ -199,6 +200,7 @@ RunsReport evaluate_runs(const std::vector<RecordedRun>& runs,
       out.mean_rank_correlation += *summary.rank_correlation;
     }
   }
+  out.pairs = pairs_by_gap(out.runs);
   if (out.regret.groups > 0) out.regret.mean /= out.regret.groups;
   if (out.ranked_groups > 0) out.mean_rank_correlation /= out.ranked_groups;
   return out;

@@ -33,9 +33,18 @@ struct EvaluatedGroup {
   ErrorSummary time;
 };
 
+/// Pairs of layouts whose predicted steps lie so far apart, slower / faster - 1.
+struct PairsApart {
+  double low = 0;
+  std::optional<double> high;  ///< none: no limit
+  int pairs = 0, right = 0;    ///< right: the one predicted faster ran faster
+  double expected = 0;         ///< sum of order_chance
+};
+
 struct RunsReport {
   std::vector<EvaluatedRun> runs;
   std::vector<EvaluatedGroup> groups;
+  std::vector<PairsApart> pairs;
   ErrorSummary time, time_competitive, memory;
   struct {
     int groups = 0;

@@ -102,7 +102,7 @@ json explanation_json(const Explanation& explanation) {
                        {"time", terms_json(s.terms)},
                        {"best_time", terms_json(s.best_terms)},
                        {"difference", difference_json(s)},
-                       {"intervals_meet", s.intervals_meet},
+                       {"order_chance", s.order_chance},
                        {"why", s.why}};
   }
   if (explanation.searched.nearest_miss) {
@@ -118,7 +118,7 @@ json explanation_json(const Explanation& explanation) {
 json standing_in_brief_json(const Standing& standing) {
   return {{"best_step_ratio", standing.ratio()},
           {"difference", difference_json(standing)},
-          {"intervals_meet", standing.intervals_meet},
+          {"order_chance", standing.order_chance},
           {"why", standing.why}};
 }
 

@@ -10,6 +10,7 @@
 #include "planner/cluster/group_shape.h"
 #include "planner/layout/layout_text.h"
 #include "planner/layout/legality.h"
+#include "planner/uncertainty.h"
 #include "profiles/number_format.h"
 
 namespace meshplan::planner {
@@ -257,7 +258,7 @@ Standing standing(const Problem& problem, const Plan& plan, const Plan& best) {
   const Prediction& mine = plan.prediction;
   const Prediction& other = best.prediction;
   Standing out{plan.layout, best.layout, mine.step, other.step, mine.terms, other.terms};
-  out.intervals_meet = mine.step_low <= other.step_high && other.step_low <= mine.step_high;
+  out.order_chance = order_chance(problem, plan.layout, mine, best.layout, other);
   out.why = sentence(problem, plan, best);
   return out;
 }

@@ -12,8 +12,7 @@ struct Standing {
   Layout layout, best;
   profiles::Seconds step{0}, best_step{0};
   Terms terms, best_terms;
-  /// The 80% intervals of the two meet: a run may order them the other way.
-  bool intervals_meet = false;
+  double order_chance = 0.5;  ///< that a run puts the two in this order (planner/uncertainty.h)
   std::string why;  ///< one sentence: the terms that make the difference, and what causes them
 
   /// step / best_step: 1.1 = 10% slower.

@@ -75,7 +75,9 @@ class KeyReader {
     const char* end = value_.data() + value_.size();
     const auto [last, status] = std::from_chars(value_.data(), end, number);
     constexpr int kMost = 100'000'000;
-    if (status != std::errc{} || last != end || number < least || number > kMost) {
+    const bool too_large = status == std::errc::result_out_of_range && value_.front() != '-';
+    if (too_large || number > kMost) refuse(fmt::format("a whole number of at most {}", kMost));
+    if (status != std::errc{} || last != end || number < least) {
       refuse(fmt::format("a whole number of at least {}", least));
     }
     return number;

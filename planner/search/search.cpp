@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <queue>
 #include <stdexcept>
 
 #include "planner/layout/legality.h"
 #include "planner/predict.h"
 #include "planner/schedule/bounds.h"
-#include "planner/search/best_plans.h"
+#include "planner/search/best_layouts.h"
 #include "planner/search/family_bounds.h"
 #include "planner/search/feasible_families.h"
 #include "planner/search/nearest_miss.h"
@@ -48,6 +49,7 @@ struct Later {
 struct PlacedLayout {
   Layout layout;
   std::int64_t place = 0;
+  std::int64_t kind = 0;        ///< which others it does not count as different from
   std::int64_t equivalent = 1;  ///< layouts that it stands for, itself included
 };
 
@@ -94,7 +96,8 @@ class Search {
           if (!meant) continue;
           const Layout layout = member(space_, family, zero, overlap, kind);
           for (const PlacedOrders& placed : placements_.of(layout)) {
-            if (const auto allowed = allowed_of(layout, placed, here)) {
+            if (auto allowed = allowed_of(layout, placed, here)) {
+              allowed->kind = kind_of_all(family).value_or(here);
               visit(*allowed, placed.where);
             }
           }
@@ -111,10 +114,18 @@ class Search {
     for (const PlacedOrders::Order& ordered : placed.orders) {
       layout.order = ordered.order;
       if (options_.refusing_rule && options_.refusing_rule(layout)) continue;
-      if (!out) out = PlacedLayout{layout, place + ordered.index, 0};
+      if (!out) out = PlacedLayout{layout, place + ordered.index, 0, 0};
       ++out->equivalent;
     }
     return out;
+  }
+
+  /// What all layouts of `family` count as one by; none where they differ among themselves.
+  [[nodiscard]] std::optional<std::int64_t> kind_of_all(const Family& family) {
+    if (options_.distinct == Distinct::Layouts) return std::nullopt;
+    const Degrees& d = family.degrees;
+    const DegreeKey key = {d.tp, d.cp, d.pp, d.dp, d.ep, d.etp.value_or(d.tp)};
+    return kinds_.try_emplace(key, static_cast<std::int64_t>(kinds_.size())).first->second;
   }
 
   void simulate(const PlacedLayout& placed) {
@@ -124,10 +135,8 @@ class Search {
     if (!(step.step > Seconds{0})) {
       throw std::logic_error("no step time for " + text(placed.layout));
     }
-    Candidate candidate{assemble_plan(book_, placed.layout, prepared, step),
-                        peak_bytes(prepared.memory), placed.place};
-    candidate.plan.equivalent = placed.equivalent;
-    best_.offer(std::move(candidate));
+    best_.offer(placed.kind, {placed.layout, step.step, peak_bytes(prepared.memory), placed.place,
+                              placed.equivalent});
   }
 
   // --- by time
@@ -138,6 +147,9 @@ class Search {
       const Entry entry = queue_.top();
       if (best_.full() && !may_beat(entry, best_.worst())) break;
       queue_.pop();
+      const auto kind = kind_of(entry);
+      const Candidate* rival = kind ? best_.best_of(*kind) : nullptr;
+      if (rival != nullptr && !may_beat(entry, *rival)) continue;
       if (entry.rung == Rung::Work) {
         const Family& family = feasible_.families[entry.index];
         Entry next = entry;
@@ -151,6 +163,11 @@ class Search {
       }
       if (options_.progress && report_.simulated % 64 == 0) options_.progress(report_);
     }
+  }
+
+  [[nodiscard]] std::optional<std::int64_t> kind_of(const Entry& entry) {
+    if (entry.rung == Rung::Layout) return placed_[entry.index].kind;
+    return kind_of_all(feasible_.families[entry.index]);
   }
 
   /// Once for its layouts that overlap tensor-parallel communication, once for the others.
@@ -186,7 +203,7 @@ class Search {
   /// Whether something below `entry` may come before `last`: its step is no less than the bound,
   /// its place no less than the entry's.
   [[nodiscard]] static bool may_beat(const Entry& entry, const Candidate& last) {
-    return entry.bound != last.step() ? entry.bound < last.step() : entry.place < last.place;
+    return entry.bound != last.step ? entry.bound < last.step : entry.place < last.place;
   }
 
   // --- by memory
@@ -220,7 +237,11 @@ class Search {
 
   PlanResult finish() {
     PlanResult out;
-    out.plans = best_.take();
+    for (const Candidate& candidate : best_.best()) {
+      Plan plan = predict(book_, candidate.layout);
+      plan.equivalent = candidate.equivalent;
+      out.plans.push_back(std::move(plan));
+    }
     if (out.plans.empty() && feasible_.nearest_miss) {
       NearestMiss miss;
       miss.plan = predict(book_, feasible_.nearest_miss->layout);
@@ -250,7 +271,8 @@ class Search {
   FamilyBounds bounds_;
   const FeasibleFamilies feasible_;
   SearchReport report_;
-  BestPlans best_;
+  BestLayouts best_;
+  std::map<DegreeKey, std::int64_t> kinds_;  ///< Distinct::Degrees
   Simulator simulator_;
   std::vector<PlacedLayout> placed_;
   std::priority_queue<Entry, std::vector<Entry>, Later> queue_;

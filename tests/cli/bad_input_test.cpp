@@ -63,7 +63,23 @@ TEST_F(BadInput, CommandLine) {
   refused("plan --model gpt2 --cluster dgx-h100:1 --seq-len 1024", {"--global-batch"});
   refused("plan --model gpt2 --cluster dgx-h100:1 --seq-len", {"--seq-len"});
   refused("predict --model gpt2 --cluster dgx-h100:1" + kWorkload, {"--layout"});
-  refused("predict nowhere.json --layout tp1", {"predict"});
+  refused("predict nowhere.json --layout tp1", {"predict: expected a plan file or --layout"});
+  // What a plan file states is not changed in silence.
+  for (const char* flag : {"--from-megatron x", "--model gpt2", "--cluster dgx-h200", "--seq-len 1",
+                           "--global-batch 1", "--dtype fp8", "--optimizer sgd", "--framework nemo",
+                           "--attention flash", "--optimizer-sync global", "--memory-margin 0.1"}) {
+    const std::string name = words(flag).front();
+    refused(std::string("predict nowhere.json ") + flag,
+            {"predict: expected a plan file or " + name + ", found both"});
+  }
+  refused("predict --collective all_reduce --cluster dgx-h100:1", {"--bytes", "found nothing"});
+  refused("predict --collective all_reduce --cluster dgx-h100:1 --bytes 1G --layout tp2",
+          {"predict: expected --layout or --collective, found both"});
+  refused("predict --layout tp2 --ranks 2", {"--ranks: expected --collective with it"});
+  const std::string serving =
+      "predict --inference --model gpt2 --cluster dgx-h100:1 --prompt 9 --output 9 --layout dp8";
+  refused(serving + " --trace t.json", {"--trace: expected a training step, found --inference"});
+  refused(serving + " --gantt", {"--gantt: expected a training step, found --inference"});
 }
 
 TEST_F(BadInput, Flags) {
@@ -81,10 +97,18 @@ TEST_F(BadInput, Flags) {
   refused(question + " --memory-margin nan", {"--memory-margin", "nan"});
   refused(question + " --framework megatronn", {"megatronn", "did you mean 'megatron'"});
   refused(question + " --top 0", {"--top"});
+  refused(question + " --distinct degree", {"--distinct", "did you mean 'degrees'"});
+  refused(
+      "plan --model gpt2 --cluster dgx-h100:1 --inference --prompt 9 --output 9 "
+      "--distinct degrees",
+      {"--inference", "--distinct, which is of training"});
   refused(question + " --fix tp2,tp4", {"--fix", "tp"});
   refused(question + " --profiles no-such-folder", {"no-such-folder"});
   // Flags of serving would do nothing here.
   refused(question + " --prompt 100", {"--prompt", "--inference"});
+  refused(
+      "plan --model gpt2 --cluster dgx-h100:1 --inference --prompt 9 --output 9 --fix tp2,zero1",
+      {"--fix: expected tp, pp, dp, ep or etp with --inference, found 'zero'"});
   refused(question + " --engine vllm", {"--engine", "--inference"});
 }
 
@@ -120,6 +144,7 @@ TEST_F(BadInput, Settings) {
 }
 
 TEST_F(BadInput, ClusterFiles) {
+  cluster_refused(R"("nccl_version": "1.0")", {"nccl_version of ours", "'1.0'"});
   cluster_refused(R"("devices_per_nod": 8)", {"cluster.json", "did you mean 'devices_per_node'"});
   cluster_refused(R"("nvlink_domain_devices": "8")",
                   {"cluster.json#/nvlink_domain_devices", "\"8\""});

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "tests/cli/command.h"
 
@@ -11,6 +13,7 @@ namespace {
 using namespace meshplan::cli_test;
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 
 const std::string kQuestion = "--model gpt2 --cluster dgx-h100:1 --seq-len 1024 --global-batch 64";
 
@@ -59,6 +62,8 @@ TEST(Explain, StandsWhereThePlanSays) {
   EXPECT_EQ(why.at("standing").at("best"), best.at("plans").at(0).at("layout"));
   EXPECT_EQ(why.at("standing").at("difference"), second.at("explanation").at("difference"));
   EXPECT_EQ(why.at("standing").at("why"), second.at("explanation").at("why"));
+  EXPECT_EQ(why.at("standing").at("order_chance"), second.at("explanation").at("order_chance"));
+  EXPECT_GT(why.at("standing").at("order_chance").get<double>(), 0.5);
   double sum = 0;
   for (const auto& [term, seconds] : why.at("standing").at("difference").items()) {
     sum += seconds.get<double>();
@@ -67,6 +72,41 @@ TEST(Explain, StandsWhereThePlanSays) {
               why.at("standing").at("step_seconds").get<double>() -
                   why.at("standing").at("best_step_seconds").get<double>(),
               1e-9);
+}
+
+TEST(Explain, SaysHowLikelyARunAgreesOnlyOfALayoutThatRuns) {
+  const std::string asked =
+      "explain --model llama-3-8b --cluster dgx-h100:1 --seq-len 8192 "
+      "--global-batch 64 --layout ";
+  const std::string chance = "a run puts the two in this order with a chance of ";
+  EXPECT_THAT(answered(asked + "tp1,pp1,dp8,mbs1,zero3").out, HasSubstr(chance));
+  EXPECT_THAT(answered(asked + "tp1,pp1,dp8,mbs1").out, Not(HasSubstr(chance)));  // does not fit
+}
+
+TEST(Plan, OfEachSetOfDegreesTheBestLayoutWhereAsked) {
+  // The default ten are layouts of few degrees; with --distinct degrees no two share theirs, and
+  // the best is the same.
+  const auto degrees = [](const json& plan) {
+    std::string out;
+    std::istringstream layout(plan.at("layout").get<std::string>());
+    for (std::string key; std::getline(layout, key, ',');) {
+      for (const char* degree : {"tp", "pp", "dp", "cp", "ep", "etp"}) {
+        if (key.substr(0, key.find_first_of("0123456789=")) == degree &&
+            key.find('=') > key.size()) {
+          out += key + ",";
+        }
+      }
+    }
+    return out;
+  };
+  const json all = json::parse(answered("plan " + kQuestion + " --json").out);
+  const json each = json::parse(answered("plan " + kQuestion + " --distinct degrees --json").out);
+  std::set<std::string> seen;
+  for (const json& plan : each.at("plans")) EXPECT_TRUE(seen.insert(degrees(plan)).second) << plan;
+  // 8 devices, 12 heads: tp1 with pp 1, 2, 4, 8; tp2 with 1, 2, 4; tp4 with 1, 2.
+  EXPECT_EQ(seen.size(), 9U);
+  EXPECT_EQ(each.at("plans").at(0).at("layout"), all.at("plans").at(0).at("layout"));
+  EXPECT_EQ(each.at("search").at("candidates"), all.at("search").at("candidates"));
 }
 
 TEST(WhatIf, SaysWhatChangesInTheBestPlan) {
@@ -80,6 +120,15 @@ TEST(WhatIf, SaysWhatChangesInTheBestPlan) {
   EXPECT_EQ(change.at("after").at("layout"), document.at("plans").at(0).at("layout"));
   EXPECT_GE(change.at("step_change").get<double>(), 0);  // a slower link never helps
   EXPECT_FALSE(plain.contains("what_if"));
+}
+
+TEST(WhatIf, ACollectiveMayBeAskedToo) {
+  const std::string asked =
+      "predict --collective all_reduce --bytes 1G --cluster dgx-h100:1 --json";
+  const json plain = json::parse(answered(asked).out);
+  const json four = json::parse(answered(asked + " --set nodes=4").out);
+  EXPECT_EQ(plain.at("ranks"), 8);
+  EXPECT_EQ(four.at("ranks"), 32);
 }
 
 TEST(WhatIf, APlanFileMayBeAskedToo) {

@@ -62,10 +62,32 @@ def worst_rows(source: str, halves: list) -> list:
              f"{run['predicted_seconds']:.3g}", percent(run["error"], True)] for run in runs[:3]]
 
 
+def pairs_table(evaluated: dict) -> str:
+    """`evaluated`: by source and half. One source holds nearly all pairs: the others by themselves."""
+    gaps = {0: "0 to 2%", 0.02: "2 to 5%", 0.05: "5 to 10%", 0.1: "10 to 25%", 0.25: "more"}
+    rows = []
+    for label, mine in [("nanotron", lambda s: s == "nanotron"),
+                        ("all others", lambda s: s != "nanotron")]:
+        for half in HALVES:
+            entries = [entry for source, halves in evaluated.items() if mine(source)
+                       for entry in halves[half]["pairs"]]
+            cells = [label, half]
+            for low in gaps:
+                here = [entry for entry in entries if entry["gap_low"] == low]
+                count = sum(entry["pairs"] for entry in here)
+                right, expected = (sum(entry["pairs"] * entry[key] for entry in here) / count
+                                   if count else 0 for key in ("right", "expected"))
+                cells.append(f"{100 * right:.0f}% ({100 * expected:.0f}%) of {count}" if count
+                             else "-")
+            rows.append(cells)
+    return table(["source", "half", *gaps.values()], rows)
+
+
 def training_tables(program: str, data: pathlib.Path) -> dict:
-    scores, worst = [], []
+    scores, worst, evaluated = [], [], {}
     for source in SOURCES:
         halves = {half: evaluate(program, data / f"runs_{source}.json", half) for half in HALVES}
+        evaluated[source] = halves
         scores += [training_row(source, half, e) for half, e in halves.items()
                    if e["time"]["predicted"]]
         worst += worst_rows(source, list(halves.values()))
@@ -74,6 +96,7 @@ def training_tables(program: str, data: pathlib.Path) -> dict:
                        "memory mean (bias)", "fits right", "rank corr.", "regret mean",
                        "in interval", "width"], scores),
         "worst": table(["source", "run", "measured s", "predicted s", "error"], worst),
+        "pairs": pairs_table(evaluated),
     }
 
 

@@ -68,16 +68,15 @@ TimingOverhead read_timing(const JsonNode& node) {
   return out;
 }
 
-/// Entry `name` of `entries`; `what` says what is missing otherwise.
+/// Entry `name` of `entries`; `what` and `where` say what is missing otherwise.
 template <typename T>
 const T& entry(const std::map<std::string, T>& entries, const std::string& name,
-               const std::string& what) {
+               const std::string& what, const std::string& where = "profile of collectives") {
   const auto found = entries.find(name);
   if (found != entries.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [key, value] : entries) known.push_back(key);
-  throw profiles::InputError("profile of collectives", what,
-                             "'" + name + "'" + profiles::did_you_mean(name, known));
+  throw profiles::InputError(where, what, "'" + name + "'" + profiles::did_you_mean(name, known));
 }
 
 std::string generation_name(int capability) {
@@ -137,7 +136,8 @@ const CollectiveProfile& shipped_collective_profile() {
 }
 
 const NcclConstants& nccl_constants_of(const CollectiveProfile& profile, const Cluster& cluster) {
-  return entry(profile.nccl, cluster.nccl_version, "an NCCL version with constants");
+  return entry(profile.nccl, cluster.nccl_version, "an NCCL version with constants",
+               "nccl_version of " + cluster.name);
 }
 
 const FabricOverhead& fabric_overhead_of(const CollectiveProfile& profile, const GroupShape& shape,

@@ -47,6 +47,40 @@ TEST(EvaluateRuns, RegretIsWhatTheWrongChoiceCosts) {
   EXPECT_NEAR(report.mean_rank_correlation, -1.0, 1e-12);
 }
 
+TEST(EvaluateRuns, PairsCountHowOftenThePredictedOrderHolds) {
+  // Three layouts, their predictions far apart; the slowest by prediction is measured fastest: of
+  // three pairs one is right.
+  std::vector<RecordedRun> runs = {run_of("tp1,pp1,dp8,mbs4", 1.0), run_of("tp2,pp1,dp4,mbs1", 1.0),
+                                   run_of("tp4,pp1,dp2,mbs1", 1.0)};
+  ASSERT_LT(1.25 * *runs[0].step, *runs[1].step);
+  ASSERT_LT(1.25 * *runs[1].step, *runs[2].step);
+  runs[2].step = 0.5 * *runs[0].step;
+  std::vector<PairsApart> pairs = evaluate_runs(runs).pairs;
+  ASSERT_EQ(pairs.size(), 5U);
+  EXPECT_EQ(pairs.back().pairs, 3);
+  EXPECT_EQ(pairs.back().right, 1);
+  EXPECT_GT(pairs.back().expected, 1.5);  // each more likely than not
+  EXPECT_LT(pairs.back().expected, 3);
+  // A layout measured twice is no pair, nor are two under different software or of other groups.
+  runs[1] = runs[0];
+  runs[1].step = 1.1 * *runs[0].step;
+  runs[2].problem.framework.name = "another";
+  for (const PairsApart& apart : evaluate_runs(runs).pairs) EXPECT_EQ(apart.pairs, 0);
+  runs[2].problem.framework.name = runs[0].problem.framework.name;
+  runs[2].cluster_name = "dgx-h100:1b";
+  for (const PairsApart& apart : evaluate_runs(runs).pairs) EXPECT_EQ(apart.pairs, 0);
+}
+
+TEST(EvaluateRuns, PairsAreSortedByHowFarApartTheyArePredicted) {
+  std::vector<RecordedRun> runs = {run_of("tp1,pp1,dp8,mbs4", 1.0),
+                                   run_of("tp1,pp1,dp8,mbs4,zero1", 1.0)};
+  const double gap = std::max(*runs[0].step / *runs[1].step, *runs[1].step / *runs[0].step) - 1;
+  ASSERT_GT(gap, 0);
+  for (const PairsApart& apart : evaluate_runs(runs).pairs) {
+    EXPECT_EQ(apart.pairs, apart.low <= gap && (!apart.high || gap < *apart.high) ? 1 : 0);
+  }
+}
+
 TEST(EvaluateRuns, FailuresJudgeTheVerdict) {
   RecordedRun fits = run_of("tp1,pp1,dp8,mbs1", 1.0);
   fits.step.reset();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numbers>
 
 namespace meshplan::planner {
 namespace {
@@ -68,6 +69,37 @@ TEST(StepSpread, GrowsWithWhatIsLessKnown) {
   Prediction half = step;
   half.terms.compute = half.terms.tp = Seconds{0.5};
   EXPECT_GT(step_spread(measured_problem(), Layout{}, half), base);
+}
+
+TEST(OrderChance, WithoutAGapIsEven) {
+  EXPECT_DOUBLE_EQ(
+      order_chance(measured_problem(), Layout{}, all_compute(), Layout{}, all_compute()), 0.5);
+}
+
+TEST(OrderChance, OfStepsThatDifferInNothingGoesByWhatEachHasForItself) {
+  // Both all compute, a gap of w0 = 0.02 in the logarithm: 1/2 + atan(1) / pi = 3/4.
+  Prediction slower = all_compute();
+  slower.step = slower.terms.compute = Seconds{std::exp(0.02)};
+  const Problem problem = measured_problem();
+  EXPECT_NEAR(order_chance(problem, Layout{}, all_compute(), Layout{}, slower), 0.75, 1e-12);
+  EXPECT_NEAR(order_chance(problem, Layout{}, slower, Layout{}, all_compute()), 0.75, 1e-12);
+  // The software's spread is shared, and turns nothing round.
+  Problem vague = problem;
+  vague.framework.spread = 0.5;
+  EXPECT_NEAR(order_chance(vague, Layout{}, all_compute(), Layout{}, slower), 0.75, 1e-12);
+}
+
+TEST(OrderChance, FallsWithWhatDiffersBetweenTheTwo) {
+  // A tenth of the step in collectives (spread 0.25) instead of compute (0.02), and 10% slower:
+  // d = |(0.1 * 0.25, -0.1 * 0.02)|, w = |(0.02, 1.5 d)|.
+  Prediction slower = all_compute();
+  slower.step = Seconds{1.1};
+  slower.terms.compute = 0.9 * slower.step;
+  slower.terms.tp = 0.1 * slower.step;
+  const double d = std::hypot(0.025, 0.002);
+  const double w = std::hypot(0.02, 1.5 * d);
+  EXPECT_NEAR(order_chance(measured_problem(), Layout{}, all_compute(), Layout{}, slower),
+              0.5 + std::atan(std::log(1.1) / w) / std::numbers::pi, 1e-12);
 }
 
 }  // namespace

@@ -95,6 +95,8 @@ TEST(LayoutText, RefusesWithOneClearLine) {
   EXPECT_EQ(refusal("tp8,pq4"), "layout: expected a layout key, found 'pq4'; did you mean 'pp'?");
   EXPECT_EQ(refusal("tp8,tp4"), "layout: expected each key once, found 'tp' twice");
   EXPECT_EQ(refusal("tp0"), "layout: expected a whole number of at least 1 for 'tp', found '0'");
+  EXPECT_EQ(refusal("tp999999999999"),
+            "layout: expected a whole number of at most 100000000 for 'tp', found '999999999999'");
   EXPECT_EQ(refusal("recompute=some"),
             "layout: expected one of none, selective, full for 'recompute', found 'some'");
   for (const char* bad :
