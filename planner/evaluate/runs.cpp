@@ -117,6 +117,7 @@ class Reader {
     std::string engine;
     std::optional<bool> overlap_grad;
     std::optional<bool> compiled;
+    std::optional<bool> flash2;
     if (const auto options = node.find_value("options")) {
       if (const auto name = options->find_value("framework")) framework = name->string();
       if (const auto name = options->find_value("engine")) engine = name->string();
@@ -125,6 +126,11 @@ class Reader {
       }
       if (const auto flash = options->find_value("flash_attention")) {
         problem.flash_attention = flash->boolean();
+      }
+      if (const auto version = options->find_value("flash_attention_version")) {
+        const int generation = version->count();
+        if (generation != 2 && generation != 3) version->refuse("2 or 3");
+        flash2 = generation == 2;
       }
       if (const auto fused = options->find_value("compiled")) compiled = fused->boolean();
       if (const auto overlap = options->find_value("overlap_grad_reduce")) {
@@ -155,6 +161,7 @@ class Reader {
     if (compiled) {
       problem.framework = profiles::with_operators(problem.framework, *compiled, files_);
     }
+    problem.framework.flash2 = flash2.value_or(problem.framework.flash2);
     if (problem.framework.name == kZeroBubble) problem.model.tied_embeddings = false;
     if (problem.workload.kind == Workload::Kind::Inference) {
       out.engine = profiles::load_engine(habits_of(engine, out.engine_version), files_);
