@@ -62,6 +62,20 @@ TEST(ReadRuns, TheGenerationOfFlashAttentionIsTheSources) {
   EXPECT_THAT(runs_of(run)[0].refusal.value_or(""), HasSubstr("expected 2 or 3"));
 }
 
+TEST(ReadRuns, TokensASecondAndAccumulationGiveTheStep) {
+  // 4 micro-batches of dp8 x mbs1: 32 sequences of 1,024 tokens; 65,536 tokens a second: 0.5 s.
+  for (const char* rate :
+       {"\"tokens_per_second\": 65536", "\"tokens_per_second_per_device\": 8192"}) {
+    std::string run = kRun;
+    run.replace(run.find("\"global_batch\": 8"), 17, "\"gradient_accumulation\": 4");
+    run.replace(run.find("\"step_seconds\": 0.5"), 19, rate);
+    const RecordedRun read = runs_of(run)[0];
+    EXPECT_EQ(read.problem.workload.global_batch, 32);
+    ASSERT_TRUE(read.step);
+    EXPECT_DOUBLE_EQ(read.step->count(), 0.5) << rate;
+  }
+}
+
 /// Published runs whose layouts strangers stated in their own words: none may be turned away.
 TEST(ReadRuns, EveryPublishedRunCanBeRead) {
   const std::string folder = SOURCE_DIR "/tests/check/";
