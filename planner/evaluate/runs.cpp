@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "planner/evaluate/pipeline_blocks.h"
@@ -117,6 +118,7 @@ class Reader {
     std::string engine;
     std::optional<bool> overlap_grad;
     std::optional<bool> compiled;
+    std::optional<bool> flash2;
     if (const auto options = node.find_value("options")) {
       if (const auto name = options->find_value("framework")) framework = name->string();
       if (const auto name = options->find_value("engine")) engine = name->string();
@@ -125,6 +127,11 @@ class Reader {
       }
       if (const auto flash = options->find_value("flash_attention")) {
         problem.flash_attention = flash->boolean();
+      }
+      if (const auto version = options->find_value("flash_attention_version")) {
+        const int generation = version->count();
+        if (generation != 2 && generation != 3) version->refuse("2 or 3");
+        flash2 = generation == 2;
       }
       if (const auto fused = options->find_value("compiled")) compiled = fused->boolean();
       if (const auto overlap = options->find_value("overlap_grad_reduce")) {
@@ -147,6 +154,7 @@ class Reader {
     Layout layout = text.layout;
     if (problem.workload.kind == Workload::Kind::Training) {
       complete(layout, text, workload, out.failed, problem, out.assumed);
+      if (!out.step) out.step = step_by_throughput(node.at("measured"), problem);
     }
     problem.framework =
         problem.workload.kind == Workload::Kind::Training
@@ -155,6 +163,7 @@ class Reader {
     if (compiled) {
       problem.framework = profiles::with_operators(problem.framework, *compiled, files_);
     }
+    problem.framework.flash2 = flash2.value_or(problem.framework.flash2);
     if (problem.framework.name == kZeroBubble) problem.model.tied_embeddings = false;
     if (problem.workload.kind == Workload::Kind::Inference) {
       out.engine = profiles::load_engine(habits_of(engine, out.engine_version), files_);
@@ -175,8 +184,22 @@ class Reader {
     out.layout = layout;
   }
 
-  /// Degrees that the text leaves out, a batch that the source states in tokens or that the
-  /// replicas do not divide.
+  /// The step of a training run whose source states tokens a second, of all devices or of each.
+  static std::optional<profiles::Seconds> step_by_throughput(const JsonNode& measured,
+                                                             const Problem& problem) {
+    double rate = 0;
+    if (const auto all = measured.find_value("tokens_per_second")) {
+      rate = all->positive_number();
+    } else if (const auto each = measured.find_value("tokens_per_second_per_device")) {
+      rate = each->positive_number() * problem.cluster.devices();
+    } else {
+      return std::nullopt;
+    }
+    return profiles::Seconds{1.0 * problem.workload.global_batch * problem.workload.seq_len / rate};
+  }
+
+  /// Degrees that the text leaves out, a batch that the source states in tokens or micro-batches,
+  /// or that the replicas do not divide.
   static void complete(Layout& layout, const LayoutText& text, const JsonNode& workload,
                        bool failed, Problem& problem, std::vector<std::string>& assumed) {
     const std::int64_t others = std::int64_t{1} * layout.tp * layout.pp * layout.cp;
@@ -195,6 +218,10 @@ class Reader {
     };
     if (const auto tokens = workload.find_value("global_batch_tokens")) {
       batch = whole(tokens->positive_number() / problem.workload.seq_len);
+    } else if (const auto rounds = workload.find_value("gradient_accumulation")) {
+      const std::int64_t sequences = at_once * rounds->count();
+      if (sequences > std::numeric_limits<int>::max()) rounds->refuse("fewer micro-batches");
+      batch = static_cast<int>(sequences);
     } else if (!failed && batch % at_once != 0) {
       batch = whole(batch);
       assumed.push_back(std::to_string(batch) + " sequences: dp x mbs divides them");
@@ -291,8 +318,8 @@ class Reader {
         out.seq_len = problem.model.max_positions;
         assumed.push_back("sequences of " + std::to_string(out.seq_len) + ": the model's longest");
       }
-      // In tokens: turned into sequences once the layout is known.
-      if (!node.find_value("global_batch_tokens")) {
+      // In tokens or micro-batches: turned into sequences once the layout is known.
+      if (!node.find_value("global_batch_tokens") && !node.find_value("gradient_accumulation")) {
         out.global_batch = node.at("global_batch").count();
       }
     } else if (text == "inference") {

@@ -49,6 +49,47 @@ TEST(ReadRuns, AttentionIsUnfusedOnVolta) {
   EXPECT_FALSE(runs_of(run)[0].problem.uses_flash_attention());
 }
 
+TEST(ReadRuns, TheGenerationOfFlashAttentionIsTheSources) {
+  std::string run = kRun;
+  const std::size_t at = run.find("\"flash_attention\": false");
+  EXPECT_FALSE(runs_of(run)[0].problem.framework.flash2);
+  run.replace(at, 24, "\"flash_attention_version\": 2");
+  EXPECT_TRUE(runs_of(run)[0].problem.framework.flash2);
+  run.replace(run.find("\"megatron\""), 10, "\"fsdp\"");  // FlashAttention-2 by habit
+  run.replace(run.find("version\": 2"), 11, "version\": 3");
+  EXPECT_FALSE(runs_of(run)[0].problem.framework.flash2);
+  run.replace(run.find("version\": 3"), 11, "version\": 4");
+  EXPECT_THAT(runs_of(run)[0].refusal.value_or(""), HasSubstr("expected 2 or 3"));
+}
+
+TEST(ReadRuns, TokensASecondAndAccumulationGiveTheStep) {
+  // 4 micro-batches of dp8 x mbs1: 32 sequences of 1,024 tokens; 65,536 tokens a second: 0.5 s.
+  for (const char* rate :
+       {"\"tokens_per_second\": 65536", "\"tokens_per_second_per_device\": 8192"}) {
+    std::string run = kRun;
+    run.replace(run.find("\"global_batch\": 8"), 17, "\"gradient_accumulation\": 4");
+    run.replace(run.find("\"step_seconds\": 0.5"), 19, rate);
+    const RecordedRun read = runs_of(run)[0];
+    EXPECT_EQ(read.problem.workload.global_batch, 32);
+    ASSERT_TRUE(read.step);
+    EXPECT_DOUBLE_EQ(read.step->count(), 0.5) << rate;
+  }
+}
+
+/// Published runs whose layouts strangers stated in their own words: none may be turned away.
+TEST(ReadRuns, EveryPublishedRunCanBeRead) {
+  const std::string folder = SOURCE_DIR "/tests/check/";
+  for (const char* name : {"published-layouts.json", "never-fitted.json", "bigscience-2022.json"}) {
+    const auto runs = read_runs(JsonNode::read_file(folder + name), DataFiles());
+    EXPECT_GE(runs.size(), 34u) << name;
+    for (const RecordedRun& run : runs) {
+      EXPECT_EQ(run.refusal, std::nullopt) << name << ": " << run.id;
+      EXPECT_TRUE(run.layout && run.step) << name << ": " << run.id;
+      EXPECT_FALSE(run.source.empty()) << name << ": " << run.id;
+    }
+  }
+}
+
 TEST(ReadRuns, AnUnreadableRunKeepsItsReason) {
   std::string run = kRun;
   run.replace(run.find("gpt2"), 4, "gptx");
