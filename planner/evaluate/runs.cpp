@@ -270,7 +270,7 @@ class Reader {
   ///
   /// Shares of timed rows that wait, on the fitted half: 109 of 111 on more than 32 nodes or with
   /// tensor groups of more than two nodes; of what the note leaves out, 1 of 3 without ZeRO and
-  /// 9 of 11 with ZeRO-1 on 32 nodes; 17 of 185 of all others.
+  /// 9 of 11 with ZeRO-1 on 32 nodes; 18 of 185 of all others.
   static double before_pp_fix(const RecordedRun& run, const Layout& layout) {
     const int nodes = run.problem.cluster.nodes;
     if (layout.pp == 1 || nodes == 1) return 0;
