@@ -147,9 +147,9 @@ struct Framework {
   double gather_efficiency =
       1;  ///< share of the bandwidth that ZeRO-3's gathers and reductions get
 
-  /// On EFA. Each end of a pipeline transfer that leaves its node waits so long (0: never), and on
-  /// jobs of so many ranks or more (0: never) all-reduces of gradients get no more than so much
-  /// each way.
+  /// On EFA. Where a pipeline leaves its node, both ends of each of its transfers wait so long, at
+  /// the same time (0: never), and on jobs of so many ranks or more (0: never) all-reduces of
+  /// gradients get no more than so much each way.
   Seconds stalled_transfer{};
   int stalled_ranks = 0;
   BytesPerSecond stalled_all_reduce{};

@@ -168,14 +168,12 @@ ScheduleCosts PriceBook::costs(const Layout& layout, const std::vector<int>& spl
   const bool efa = cluster.inter_kind == profiles::InterNodeKind::Efa;
   const bool stalled_reduce =
       efa && framework.stalled_ranks > 0 && layout.devices() >= framework.stalled_ranks;
-  const ReplicaGroups replicas{group(where.shards),
-                               group(where.expert_replicas),
-                               group(where.replicates),
-                               group(world),
-                               group(ends),
-                               where.shards.nodes > 1,
-                               efa && framework.stalled_transfer > Seconds{0},
-                               stalled_reduce};
+  const bool stalled_transfers = efa && framework.stalled_transfer > Seconds{0} &&
+                                 std::any_of(where.hops.begin(), where.hops.end(),
+                                             [](const GroupShape& hop) { return hop.nodes > 1; });
+  const ReplicaGroups replicas{
+      group(where.shards), group(where.expert_replicas), group(where.replicates), group(world),
+      group(ends),         where.shards.nodes > 1,       stalled_transfers,       stalled_reduce};
   PipelineHops hops;
   const Bytes boundary = activations(layout).boundary;
   const auto stages = static_cast<std::size_t>(layout.pp);

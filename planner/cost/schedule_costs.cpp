@@ -343,18 +343,21 @@ ScheduleCosts schedule_costs(const CostContext& context, const Layout& layout,
       out.chunks[at].input_grad.pp += times * before;
     }
     if (groups.stalled_transfers) {
-      // Each pass receives from one neighbour and sends to the other; both ends wait.
-      const auto crossing = [&](int other) {
-        if (other < 0 || other >= chunk_count) return 0.0;
-        const int to = owner_of_chunk(layout, other);
-        const int from = std::min(stage, to);
-        const bool crosses = to != stage && (std::abs(to - stage) > 1 ||
-                                             hops.crosses_nodes[static_cast<std::size_t>(from)]);
-        return crosses ? 1.0 : 0.0;
+      // A pass receives from one neighbour and sends to the other. Both ends of a transfer wait,
+      // at the same time.
+      const auto stall = [&](int other) {
+        const bool transfers =
+            other >= 0 && other < chunk_count && owner_of_chunk(layout, other) != stage;
+        return transfers ? framework.stalled_transfer : Seconds{0};
       };
-      const Seconds stall = (crossing(c - 1) + crossing(c + 1)) * framework.stalled_transfer;
-      out.chunks[at].forward.pp += stall;
-      out.chunks[at].input_grad.pp += stall;
+      const Seconds before = stall(c - 1);
+      const Seconds after = stall(c + 1);
+      ChunkCost& chunk = out.chunks[at];
+      chunk.forward.pp += before + after;
+      chunk.input_grad.pp += before;
+      (layout.recompute == Recompute::None ? chunk.input_grad : chunk.recompute).pp += after;
+      out.hops_forward[at].early = after;
+      out.hops_backward[at].early = before;
     }
   }
   return out;

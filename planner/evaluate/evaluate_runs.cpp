@@ -7,6 +7,7 @@
 #include "planner/layout/legality.h"
 #include "planner/memory/model_states.h"
 #include "planner/predict.h"
+#include "planner/term_spreads.h"
 
 namespace meshplan::planner {
 namespace {
@@ -41,6 +42,32 @@ std::string suspect_of(const Terms& t, double error) {
                                         [](auto& a, auto& b) { return a.first < b.first; });
   const double share = largest->first / t.sum();
   return share > std::min(0.3, std::abs(error)) ? largest->second : "compute";
+}
+
+/// `plan` as expected where either of two versions of the software may have run:
+///
+///   ln t = (1 - q) ln t_a + q ln t_b,   q = probability of the other version, t_b its step
+///
+/// Errors are factors (a version can be 30 times as slow), so expectation and variance are those of
+/// the logarithm; the variance q (1 - q) ln^2(t_b / t_a) widens the interval. What the other
+/// version costs besides is shown as waiting for transfers, of which nanotron's versions differ.
+void expect_either_version(const RecordedRun& run, Plan& plan) {
+  Problem other = run.problem;
+  other.framework = run.other_version->framework;
+  PriceBook book(other);
+  Prediction& p = plan.prediction;
+  const double q = run.other_version->probability;
+  const double apart = std::log(predict(book, *run.layout).prediction.step / p.step);
+  const double slower = std::exp(q * apart);
+  const double own = std::log(p.step_high / p.step);
+  const double width = std::hypot(own, kEightyPercent * std::sqrt(q * (1 - q)) * apart);
+  p.terms.pp += (slower - 1) * p.step;
+  p.step *= slower;
+  p.step_low = p.step / std::exp(width);
+  p.step_high = p.step * std::exp(width);
+  p.tokens_per_second /= slower;
+  p.mfu /= slower;
+  p.hfu /= slower;
 }
 
 EvaluatedRun evaluate_one(const RecordedRun& run) {
@@ -80,6 +107,7 @@ EvaluatedRun evaluate_one(const RecordedRun& run) {
     recomputing.recompute = Recompute::Full;
     out.predicted_to_run = predict(book, recomputing).fits;
   }
+  if (run.other_version) expect_either_version(run, *out.plan);
   const Prediction& p = out.plan->prediction;
   if (run.step) {
     out.time_error = p.step / *run.step - 1;

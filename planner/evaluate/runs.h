@@ -14,6 +14,12 @@ namespace meshplan::planner {
 
 using profiles::MemoryKind;
 
+/// The habits of another version of a run's software, where the source does not say which ran.
+struct OtherVersion {
+  profiles::Framework framework;
+  double probability = 0;  ///< that it ran, not Problem::framework
+};
+
 /// One recorded run of somebody else (DESIGN.md section 6), read and resolved, not yet predicted.
 struct RecordedRun {
   std::string id, source;
@@ -21,6 +27,7 @@ struct RecordedRun {
   std::string layout_text;
   Problem problem;
   bool framework_known = true;
+  std::optional<OtherVersion> other_version;
   profiles::Engine engine;  ///< of an inference run: whose habits it shows
   std::string engine_version;
   bool engine_known = true;

@@ -89,7 +89,7 @@ class Bound {
 
   static Seconds hop(const std::vector<HopCost>& hops, int c) {
     const auto k = static_cast<std::size_t>(c);
-    return k < hops.size() ? hops[k].transfer + hops[k].latency : Seconds{0};
+    return k < hops.size() ? hops[k].transfer + hops[k].latency - hops[k].early : Seconds{0};
   }
 
   [[nodiscard]] DelayedWeightGrad rule(int s) const {

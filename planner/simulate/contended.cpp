@@ -200,6 +200,7 @@ class Pass {
     enqueue(3 * rank + kind, {.ready = r.now,
                               .work = hop.transfer,
                               .latency = hop.latency,
+                              .early = hop.early,
                               .links = {hop.link, hop.far_link},
                               .instruction = static_cast<std::int32_t>(&in - r.begin),
                               .step = r.step,
@@ -273,13 +274,13 @@ class Pass {
   }
 
   void arrive(int sender, const W::Operation& op, bool forward) {
-    const Seconds arrival = clock_ + op.latency;
+    const Seconds arrival = clock_ + op.latency - op.early;
     const int receiver = priced_.chunks[op.chunk].stage;
     const std::int64_t lane_slot = op.slot + priced_.lane(op.step);
     w_.arrivals[lane_slot] = arrival;
     if (recorder_.wants(sender) || recorder_.wants(receiver))
-      recorder_.transfer(sender, op.instruction, op.step, receiver, op.slot, forward, op.started,
-                         arrival);
+      recorder_.transfer(sender, op.instruction, op.step, receiver, op.slot, forward,
+                         op.started - op.early, arrival);
     const Rank& r = w_.ranks[receiver];
     if (r.wait == Wait::Arrival && r.slot == lane_slot) advance(receiver);
   }

@@ -11,7 +11,7 @@ namespace meshplan::planner {
 struct ContendedWorkspace {
   /// A transfer or collective waiting for its stream, or under way on it.
   struct Operation {
-    profiles::Seconds ready{0}, work{0}, latency{0}, started{0};
+    profiles::Seconds ready{0}, work{0}, latency{0}, early{0}, started{0};
     FlowLinks links{-1, -1};
     std::int32_t instruction = 0;
     std::int32_t step = 0;

@@ -43,6 +43,9 @@ struct HopCost {
   profiles::Seconds transfer{0};  ///< bytes over bandwidth, alone on its links
   int link = -1;                  ///< index in ScheduleCosts::links; -1: shared with nobody
   int far_link = -1;              ///< a second link on the way (the receiver's side); -1: none
+  /// It starts so long before its sender's work ends, which holds that wait (Work::pp); the work
+  /// that receives lasts at least as long.
+  profiles::Seconds early{0};
 };
 
 /// A resource that transfers and collectives share (a rank's NIC, one direction). Shares are

@@ -135,7 +135,7 @@ class Pass {
             int to_chunk, std::int64_t slot, bool forward) {
     const Seconds start = std::max(r.now, stream_free);
     stream_free = start + hop.transfer;
-    const Seconds arrival = stream_free + hop.latency;
+    const Seconds arrival = stream_free + hop.latency - hop.early;
     const int receiver = priced_.chunks[to_chunk].stage;
     const std::int64_t lane_slot = slot + priced_.lane(r.step);
     w_.arrivals[lane_slot] = arrival;
@@ -145,7 +145,7 @@ class Pass {
     }
     if (recorder_.wants(rank) || recorder_.wants(receiver))
       recorder_.transfer(rank, static_cast<int>(&in - r.begin), r.step, receiver, slot, forward,
-                         start, arrival);
+                         start - hop.early, arrival);
   }
 
   void gather(int rank, Rank& r, const Instruction& in) {

@@ -145,34 +145,55 @@ TEST(Predict, TermsAddUpToTheStep) {
   }
 }
 
-/// The first forward and backward of each chunk with stalls, less the same without.
-std::vector<Seconds> stalls_of(Problem problem, const char* text) {
-  const ScheduleCosts calm = costs_of(problem, text);
-  problem.framework.stalled_ranks = 16;
+Problem with_stalls(Problem problem) {
   problem.framework.stalled_transfer = Seconds{0.25};
-  problem.framework.stalled_all_reduce = {1e9};
-  const ScheduleCosts stalled = costs_of(problem, text);
+  return problem;
+}
+
+/// What each chunk's forward, and its backward with the recomputation, wait more with stalls.
+std::vector<Seconds> stalls_of(const Problem& problem, const char* text) {
+  const ScheduleCosts calm = costs_of(problem, text);
+  const ScheduleCosts stalled = costs_of(with_stalls(problem), text);
   std::vector<Seconds> out;
   for (std::size_t c = 0; c < calm.chunks.size(); ++c) {
-    EXPECT_EQ(stalled.chunks[c].forward.pp - calm.chunks[c].forward.pp,
-              stalled.chunks[c].input_grad.pp - calm.chunks[c].input_grad.pp);
-    out.push_back(stalled.chunks[c].forward.pp - calm.chunks[c].forward.pp);
+    const ChunkCost &before = calm.chunks[c], &after = stalled.chunks[c];
+    out.push_back(after.forward.pp - before.forward.pp);
+    EXPECT_EQ(out.back(), after.input_grad.pp + after.recompute.pp - before.input_grad.pp);
   }
   return out;
 }
 
-TEST(ScheduleCosts, BothEndsOfATransferWaitOnAStalledNetwork) {
-  // Two nodes of 8, stages of 4 ranks: only the hop from stage 1 to stage 2 leaves a node.
+TEST(ScheduleCosts, BothEndsOfEachTransferOfAPipelineOverNodesWait) {
+  // Two nodes of 8, stages of 4 ranks: only the hop from stage 1 to stage 2 leaves a node, but all
+  // of the pipeline's transfers wait, two in each pass of a stage in the middle.
   const Problem efa = training_problem("llama-3-8b", "aws-p5-h100:2", 4096, 32);
-  const std::vector<Seconds> expected{Seconds{0}, Seconds{0.25}, Seconds{0.25}, Seconds{0}};
+  const std::vector<Seconds> expected{Seconds{0.25}, Seconds{0.5}, Seconds{0.5}, Seconds{0.25}};
   EXPECT_EQ(stalls_of(efa, "tp4,pp4,dp1,mbs1,sp"), expected);
-  // Fewer ranks than it takes, and another network.
+  EXPECT_EQ(stalls_of(efa, "tp4,pp4,dp1,mbs1,sp,recompute=full"), expected);
+  // One node, and another network.
   const std::vector<Seconds> none(2, Seconds{0});
   EXPECT_EQ(
       stalls_of(training_problem("llama-3-8b", "aws-p5-h100:1", 4096, 32), "tp4,pp2,dp1,mbs1"),
       none);
   EXPECT_EQ(stalls_of(training_problem("llama-3-8b", "dgx-h100:2", 4096, 32), "tp8,pp2,dp1,mbs1"),
             none);
+}
+
+TEST(Predict, TheEndsOfAStalledTransferWaitAtTheSameTime) {
+  const auto waits = [](int batch, const char* text) {
+    const Problem problem = training_problem("llama-3-8b", "aws-p5-h100:2", 4096, batch);
+    const Problem stalls = with_stalls(problem);
+    PriceBook calm(problem), stalled(stalls);
+    const Prediction p = predict(stalled, layout_from_text(text)).prediction;
+    EXPECT_NEAR(p.terms.sum().count(), p.step.count(), 1e-9 * p.step.count()) << text;
+    return (p.step - predict(calm, layout_from_text(text)).prediction.step).count();
+  };
+  // One micro-batch: there and back over p - 1 hops, each of 0.25 s for both of its ends.
+  EXPECT_NEAR(waits(1, "tp8,pp2,dp1,mbs1"), 2 * 0.25, 1e-9);
+  EXPECT_NEAR(waits(1, "tp4,pp4,dp1,mbs1"), 3 * 2 * 0.25, 1e-9);
+  EXPECT_NEAR(waits(1, "tp4,pp4,dp1,mbs1,recompute=full"), 3 * 2 * 0.25, 1e-9);
+  // In each further one a stage at an end of the pipeline waits twice: it sends and receives.
+  EXPECT_NEAR(waits(64, "tp8,pp2,dp1,mbs1") - waits(32, "tp8,pp2,dp1,mbs1"), 32 * 2 * 0.25, 1e-6);
 }
 
 TEST(ScheduleCosts, RanksThatAreInterruptedWaitForEachOther) {

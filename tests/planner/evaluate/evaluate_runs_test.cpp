@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "planner/layout/layout_text.h"
 #include "planner/predict.h"
 #include "tests/support/problems.h"
@@ -32,6 +34,24 @@ TEST(EvaluateRuns, ErrorsAreRelativeToTheMeasurement) {
   EXPECT_NEAR(*report.runs[1].time_error, 0.0, 1e-12);
   EXPECT_NEAR(report.time.mape, 0.25, 1e-12);
   EXPECT_NEAR(report.time.bias, -0.25, 1e-12);
+}
+
+TEST(EvaluateRuns, OfTwoVersionsTheLogarithmIsExpected) {
+  RecordedRun run = run_of("tp1,pp2,dp4,mbs1", 1.0);
+  const Prediction one = evaluate_runs({run}).runs[0].plan->prediction;
+  OtherVersion other{run.problem.framework, 0.25};
+  other.framework.step_overhead += 2 * one.step;  // three times as long
+  run.other_version = other;
+  const Prediction either = evaluate_runs({run}).runs[0].plan->prediction;
+  EXPECT_NEAR(either.step / one.step, std::pow(3, 0.25), 1e-9);
+  EXPECT_NEAR(either.terms.sum() / either.step, 1, 1e-9);
+  EXPECT_NEAR(either.tokens_per_second * either.step.count(),
+              one.tokens_per_second * one.step.count(), 1e-6 * one.tokens_per_second);
+  // Variance of a logarithm that is ln 3 greater one time in four: 3/16 ln^2 3.
+  const double own = std::log(one.step_high / one.step) / 1.2816;
+  const double both = std::sqrt(own * own + 3.0 / 16 * std::log(3) * std::log(3));
+  EXPECT_NEAR(std::log(either.step_high / either.step), 1.2816 * both, 1e-9);
+  EXPECT_NEAR(std::log(either.step / either.step_low), 1.2816 * both, 1e-9);
 }
 
 TEST(EvaluateRuns, RegretIsWhatTheWrongChoiceCosts) {

@@ -146,6 +146,26 @@ TEST(ReadRuns, RunsThatWereNotRepeatedShowTheSoftwareBefore) {
   EXPECT_NE(since.kernel_launch, profiles::load_framework("generic", DataFiles()).kernel_launch);
 }
 
+TEST(ReadRuns, RunsOfWhichNothingTellsTheVersionCarryBoth) {
+  const auto before = [](int nodes, const char* layout) {
+    const RecordedRun run = nanotron_run(nodes, layout);
+    EXPECT_EQ(run.problem.framework.name, "nanotron") << layout;
+    if (!run.other_version) return 0.0;
+    EXPECT_EQ(run.other_version->framework.name, "nanotron-before-pp-fix");
+    return run.other_version->probability;
+  };
+  // Without ZeRO the sweep's script repeats 32 replicas and more; one replica knows no ZeRO.
+  EXPECT_EQ(before(8, "tp4,pp4,dp4,mbs1"), 1.0 / 3);
+  EXPECT_EQ(before(8, "tp4,pp4,dp4,mbs1,zero1"), 0);
+  EXPECT_EQ(before(8, "tp1,pp2,dp32,mbs1"), 0);
+  EXPECT_EQ(before(8, "tp8,pp8,dp1,mbs1"), 0);
+  EXPECT_EQ(before(32, "tp4,pp2,dp32,mbs1,zero1"), 9.0 / 11);
+  EXPECT_EQ(before(16, "tp2,pp2,dp32,mbs1,zero1"), 0);
+  // No transfer leaves its node, or there is none.
+  EXPECT_EQ(before(1, "tp2,pp2,dp2,mbs1"), 0);
+  EXPECT_EQ(before(8, "tp4,pp1,dp16,mbs1"), 0);
+}
+
 TEST(ReadRuns, TheForkOfThePaperOnZeroBubbleKeepsItsGradientsAtSixteenBits) {
   std::string run = kRun;
   run.replace(run.find("dgx-h100:1"), 10, "dgx-a100-80gb:1");

@@ -159,8 +159,11 @@ ScheduleCosts any_costs(const AnySchedule& any, bool recompute) {
   costs.overlap_gradient_reduce = *rc::gen::arbitrary<bool>();
   costs.overlap_parameter_gather = *rc::gen::arbitrary<bool>();
   const bool shared = *rc::gen::arbitrary<bool>();
+  const Seconds stall = time(*rc::gen::element(0, 0, 10));
   for (int c = 0; c < any.chunks(); ++c) {
     ChunkCost chunk;
+    chunk.forward.pp = chunk.input_grad.pp = 2 * stall;
+    if (recompute) chunk.recompute.pp = stall;
     chunk.forward.compute = time(20);
     chunk.input_grad.compute = time(20);
     chunk.weight_grad.compute = time(20);
@@ -171,8 +174,9 @@ ScheduleCosts any_costs(const AnySchedule& any, bool recompute) {
     costs.chunks.push_back(chunk);
     const int stage = chunk_owner(any.kind, any.stages, c);
     const int link = shared ? stage : -1;
-    costs.hops_forward.push_back({.latency = time(hop), .transfer = time(hop), .link = link});
-    costs.hops_backward.push_back({.latency = time(hop), .transfer = time(hop), .link = link});
+    for (auto* hops : {&costs.hops_forward, &costs.hops_backward}) {
+      hops->push_back({.latency = time(hop), .transfer = time(hop), .link = link, .early = stall});
+    }
   }
   for (int s = 0; s < any.stages; ++s) {
     costs.stages.push_back(
