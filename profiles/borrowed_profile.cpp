@@ -83,8 +83,37 @@ void convert_clocks(DeviceProfile& profile, const DeviceClocks& own, const Devic
   }
 }
 
+/// Exponentials that a multiprocessor computes a cycle. Source: NVIDIA, Inside Blackwell Ultra,
+/// 2025 (twice the special functions of Blackwell, for attention).
+double exponentials_a_cycle(int compute_capability) { return compute_capability == 103 ? 32 : 16; }
+
+/// Seconds of the device for one pair of query and key: two products of `head_dim`, beside the
+/// exponential of their score. The power is what B200's efficiencies ask for, which it meets
+/// within 15%, 0 and 5% at 64, 128 and 256 (FlashAttention-4 names the same limit).
+double pair_seconds(const Device& device, const DeviceClocks& clocks, int head_dim,
+                    double exponentials) {
+  constexpr double kOverlap = 1.3;
+  const double peak = device.peak_at(DataType::Bf16).rate * clocks.maximum / clocks.peak;
+  const double products = 4.0 * head_dim / peak;
+  const double scores = 1 / (exponentials * device.multiprocessors * clocks.maximum);
+  return std::pow(std::pow(products, kOverlap) + std::pow(scores, kOverlap), 1 / kOverlap);
+}
+
+/// Attention with the exponentials of its own device, where the kin computes fewer. Backward makes
+/// five products beside one exponential and is left as it was, by what head dimension 128 gains.
+void convert_exponentials(DeviceProfile& profile, const DeviceClocks& own, const Device& kin) {
+  const double has = exponentials_a_cycle(profile.device.compute_capability);
+  const double kin_has = exponentials_a_cycle(kin.compute_capability);
+  const auto gain = [&](int head_dim) {
+    return pair_seconds(profile.device, own, head_dim, kin_has) /
+           pair_seconds(profile.device, own, head_dim, has);
+  };
+  for (HeadDimEfficiency& e : profile.attention.head_dims) e.forward *= gain(e.head_dim);
+  profile.attention.backward_efficiency /= gain(128);
+}
+
 /// Whether multiprocessors of two compute capabilities run the same kernels: 103 is 100 with other
-/// rates of narrow formats.
+/// rates of narrow formats and exponentials.
 bool one_generation(int a, int b) {
   const auto family = [](int capability) { return capability == 103 ? 100 : capability; };
   return family(a) == family(b);
@@ -107,7 +136,10 @@ std::optional<DeviceProfile> borrowed_profile(const Device& device, const DataFi
                      " (" + out.provenance + ")";
     const auto own_clocks = device_clocks(device.id, files);
     const auto kin_clocks = device_clocks(kin->id, files);
-    if (own_clocks && kin_clocks) convert_clocks(out, *own_clocks, *kin, *kin_clocks);
+    if (own_clocks && kin_clocks) {
+      convert_clocks(out, *own_clocks, *kin, *kin_clocks);
+      convert_exponentials(out, *own_clocks, *kin);
+    }
     const double added =
         one_generation(capability, device.compute_capability) ? kKinSpread : kDistantKinSpread;
     for (FitRecord* record : {&out.gemm.record, &out.attention.record, &out.decode.record}) {

@@ -25,7 +25,9 @@ namespace meshplan::profiles {
 ///     on A100, L40S and Hopper, 3.8 on Blackwell); decode's merge is a kernel of its own;
 ///   bandwidth of L2 and of a block = kin's, in bytes a cycle and multiprocessor
 ///     L2 runs at the multiprocessors' clock, and a block has so many loads under way; profiles
-///     state both as multiples of the memory's bandwidth.
+///     state both as multiples of the memory's bandwidth;
+///   attention of Blackwell Ultra (103) from Blackwell (100): faster by what twice the exponentials
+///     a cycle make of a pair of query and key. No table shows it yet.
 std::optional<DeviceProfile> borrowed_profile(const Device& device, const DataFiles& files);
 
 }  // namespace meshplan::profiles

@@ -132,6 +132,24 @@ TEST(BorrowedProfile, TakesEfficienciesAndLaunchesToItsOwnClocks) {
   EXPECT_EQ(own.gemm.residual, kin.gemm.residual);
 }
 
+TEST(BorrowedProfile, BlackwellUltraHasTwiceTheExponentials) {
+  // B300 at 2.032 GHz: 512 FLOPs of a pair at 2250e12 * 2.032 / 1.856 take 0.2078 ps, its
+  // exponential on 148 multiprocessors 0.2078 ps at 16 a cycle, 0.1039 at 32. To the power 1.3, the
+  // gain at head dimension 128 is (2 / (1 + 0.5^1.3))^(1 / 1.3) = 1.311.
+  const DeviceProfile kin = profile_of("b200"), own = profile_of("b300");
+  const double headroom = (2.032 / 1.856) / (1.965 / 1.856);
+  const auto at_128 = [](const DeviceProfile& p) {
+    for (const HeadDimEfficiency& e : p.attention.head_dims) {
+      if (e.head_dim == 128) return e.forward;
+    }
+    return 0.0;
+  };
+  EXPECT_NEAR(at_128(own) / at_128(kin) / headroom, 1.311, 1e-3);
+  EXPECT_NEAR(own.attention.backward_efficiency * at_128(own),
+              headroom * kin.attention.backward_efficiency * at_128(kin), 1e-9);
+  EXPECT_EQ(profile_of("gb200").attention.backward_efficiency, kin.attention.backward_efficiency);
+}
+
 TEST(BorrowedProfile, CachesAndBlocksMoveAsManyBytesACycle) {
   // H200 has H100's multiprocessors and clocks beside 4.8 / 3.35 of its memory's bandwidth.
   const DataFiles files;
