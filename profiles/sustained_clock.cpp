@@ -34,8 +34,8 @@ constexpr std::string_view kBlackwell = "1000 W cap or more: no figure known, as
 // Published clocks under load are few. These are starting points that a measured training step is
 // meant to correct; the cause says which are assumed.
 constexpr std::array<Entry, 18> kTable = {{
-    {"a100-sxm-40gb", 0.90, kAmpere400},
-    {"a100-sxm-80gb", 0.90, kAmpere400},
+    {"a100-sxm-40gb", 0.91, kAmpere400},
+    {"a100-sxm-80gb", 0.91, kAmpere400},
     {"a100-pcie-80gb", 0.85, kPciePower},
     {"h100-sxm-80gb", 0.795, kHopper700},
     {"h100-pcie-80gb", 0.78, kHopperPcie},
