@@ -76,9 +76,9 @@ void convert_clocks(DeviceProfile& profile, const DeviceClocks& own, const Devic
     return d.memory_bandwidth.rate / (d.multiprocessors * clocks.maximum);
   };
   const double balance = memory_bytes_a_cycle(kin, kin_clocks) / memory_bytes_a_cycle(device, own);
-  for (double* multiple :
-       {&profile.gemm.l2_bandwidth, &profile.gemm.block_bandwidth, &profile.decode.l2_bandwidth,
-        &profile.decode.block_bandwidth, &profile.memory_bound.l2_bandwidth}) {
+  for (double* multiple : {&profile.gemm.raster_width, &profile.gemm.l2_bandwidth,
+                           &profile.gemm.block_bandwidth, &profile.decode.l2_bandwidth,
+                           &profile.decode.block_bandwidth, &profile.memory_bound.l2_bandwidth}) {
     *multiple *= balance;
   }
 }

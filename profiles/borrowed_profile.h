@@ -23,9 +23,11 @@ namespace meshplan::profiles {
 ///   launch = kin's * kin's maximum clock / maximum clock
 ///     a chain of instructions: nearly a constant of cycles (the smallest GEMM: 4.2 to 4.9 thousand
 ///     on A100, L40S and Hopper, 3.8 on Blackwell); decode's merge is a kernel of its own;
-///   bandwidth of L2 and of a block = kin's, in bytes a cycle and multiprocessor
-///     L2 runs at the multiprocessors' clock, and a block has so many loads under way; profiles
-///     state both as multiples of the memory's bandwidth;
+///   bandwidth of L2, of a block and of operands read again = kin's, in bytes a cycle and
+///   multiprocessor
+///     L2 runs at the multiprocessors' clock, a block has so many loads under way, and strips of C
+///     that run together find an operand in L2; profiles state all three over the memory's
+///     bandwidth (the last as raster_width: H100 518, H200 344, at 3.35 and 4.8 TB/s);
 ///   attention of Blackwell Ultra (103) from Blackwell (100): faster by what twice the exponentials
 ///     a cycle make of a pair of query and key. No table shows it yet.
 std::optional<DeviceProfile> borrowed_profile(const Device& device, const DataFiles& files);

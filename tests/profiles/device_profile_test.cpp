@@ -156,6 +156,7 @@ TEST(BorrowedProfile, CachesAndBlocksMoveAsManyBytesACycle) {
   const DeviceProfile kin = profile_of("h100");
   const auto own = borrowed_profile(load_device("h200", files), files);
   EXPECT_NEAR(own->gemm.l2_bandwidth * 4.8, kin.gemm.l2_bandwidth * 3.35, 1e-9);
+  EXPECT_NEAR(own->gemm.raster_width * 4.8, kin.gemm.raster_width * 3.35, 1e-6);
   EXPECT_NEAR(own->decode.block_bandwidth * 4.8, kin.decode.block_bandwidth * 3.35, 1e-9);
 }
 
