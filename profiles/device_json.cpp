@@ -61,12 +61,12 @@ std::array<std::optional<FlopsPerSecond>, 6> read_peaks(const JsonNode& node) {
 
 Device read_device(const JsonNode& node) {
   node.require_schema("device");
-  node.refuse_unknown_keys({"schema", "id", "architecture", "compute_capability",
-                            "peak_flops_per_second", "memory_bytes",
-                            "memory_bandwidth_bytes_per_second", "l2_cache_bytes",
-                            "multiprocessors", "peak_clock_hertz", "maximum_clock_hertz", "nvlinks",
-                            "nvlink_bytes_per_second", "pcie_bytes_per_second",
-                            "c2c_bytes_per_second", "usual_cluster", "dollars_per_hour", "source"});
+  node.refuse_unknown_keys(
+      {"schema", "id", "architecture", "compute_capability", "peak_flops_per_second",
+       "memory_bytes", "memory_bandwidth_bytes_per_second", "l2_cache_bytes", "multiprocessors",
+       "peak_clock_hertz", "maximum_clock_hertz", "loaded_clock_hertz", "nvlinks",
+       "nvlink_bytes_per_second", "pcie_bytes_per_second", "c2c_bytes_per_second", "usual_cluster",
+       "dollars_per_hour", "source"});
   read_clocks(node);  // used by borrowed_profile() only, but wrong wherever it stands
   constexpr std::int64_t kMostBytes = std::int64_t{1} << 50;
   Device device;

@@ -34,13 +34,13 @@ constexpr std::string_view kBlackwell = "1000 W cap or more: no figure known, as
 // Published clocks under load are few. These are starting points that a measured training step is
 // meant to correct; the cause says which are assumed.
 constexpr std::array<Entry, 18> kTable = {{
-    {"a100-sxm-40gb", 0.90, kAmpere400},
-    {"a100-sxm-80gb", 0.90, kAmpere400},
+    {"a100-sxm-40gb", 0.91, kAmpere400},
+    {"a100-sxm-80gb", 0.91, kAmpere400},
     {"a100-pcie-80gb", 0.85, kPciePower},
-    {"h100-sxm-80gb", 0.80, kHopper700},
+    {"h100-sxm-80gb", 0.795, kHopper700},
     {"h100-pcie-80gb", 0.78, kHopperPcie},
-    {"h100-hbm2e-96gb", 0.715, kHopper500},
-    {"h200-sxm-141gb", 0.80, kHopper700},
+    {"h100-hbm2e-96gb", 0.711, kHopper500},
+    {"h200-sxm-141gb", 0.795, kHopper700},
     {"gh200-96gb", 0.82, "up to 1000 W shared with the CPU: assumed as H100 SXM"},
     {"b200-sxm-180gb", 0.65, "1000 W cap: fitted on recorded training runs (docs/accuracy.md)"},
     {"b300-sxm-288gb", 0.66, kBlackwell},

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <filesystem>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "planner/cost/collective/call_timing.h"
 #include "planner/cost/collective/collective_table.h"
@@ -59,6 +61,11 @@ class Evaluation {
       out.groups.push_back({name, summarise(errors, static_cast<int>(errors.size()))});
       all.insert(all.end(), errors.begin(), errors.end());
     }
+    for (const auto& [name, kernel] : kernels_) {
+      if (kernel.devices.size() < 2) continue;
+      out.groups.push_back({fmt::format("{} devices {}", kernel.devices.size(), name),
+                            summarise(kernel.errors, static_cast<int>(kernel.errors.size()))});
+    }
     out.time = summarise(all, rows_);
     const auto further = [](const EvaluatedRow& a, const EvaluatedRow& b) {
       return std::abs(std::log1p(a.error())) > std::abs(std::log1p(b.error()));
@@ -74,6 +81,19 @@ class Evaluation {
   }
 
  private:
+  /// Rows of one kernel on all devices.
+  struct Kernel {
+    std::set<std::string> devices;
+    std::vector<double> errors;
+  };
+
+  void compare_kernel(const profiles::DeviceProfile& profile, const std::string& kernel,
+                      std::string where, Seconds predicted, Seconds measured) {
+    compare(profile.name + " " + kernel, std::move(where), predicted, measured);
+    kernels_[kernel].devices.insert(profile.device.id);
+    kernels_[kernel].errors.push_back(evaluated_.back().error());
+  }
+
   void compare(const std::string& group, std::string where, Seconds predicted, Seconds measured) {
     evaluated_.push_back({std::move(where), measured, predicted});
     errors_[group].push_back(evaluated_.back().error());
@@ -124,9 +144,9 @@ class Evaluation {
       const GemmShape& s = row.shape;
       if (!holds(question_.half, is_fitted({s.n, s.k}))) continue;
       ++rows_;
-      compare(profile.name + " gemm" + format_of(row.type),
-              fmt::format("{} m {} n {} k {}", device.id, s.m, s.n, s.k),
-              gemm_time(s, row.type, profile, Clocks::Locked).time, Seconds{row.seconds});
+      compare_kernel(profile, "gemm" + format_of(row.type),
+                     fmt::format("{} m {} n {} k {}", device.id, s.m, s.n, s.k),
+                     gemm_time(s, row.type, profile, Clocks::Locked).time, Seconds{row.seconds});
     }
     for (const AttentionMeasurement& row : tables.attention) {
       const AttentionShape& s = row.shape;
@@ -135,10 +155,11 @@ class Evaluation {
       const char* phase = row.decode() ? "decode" : "prefill";
       const Estimate price = attention_time(s, AttentionPass::Forward, AttentionKernel::Flash,
                                             row.type, profile, Clocks::Locked);
-      compare(fmt::format("{} {}{}", profile.name, phase, format_of(row.type)),
-              fmt::format("{} {} batch {} query {} kv {} heads {}/{} dim {}", device.id, phase,
-                          s.batch, s.query_len, s.kv_len, s.heads, s.kv_heads, s.head_dim),
-              price.time, Seconds{row.seconds});
+      compare_kernel(
+          profile, phase + format_of(row.type),
+          fmt::format("{} {} batch {} query {} kv {} heads {}/{} dim {}", device.id, phase, s.batch,
+                      s.query_len, s.kv_len, s.heads, s.kv_heads, s.head_dim),
+          price.time, Seconds{row.seconds});
     }
   }
 
@@ -156,6 +177,7 @@ class Evaluation {
   int rows_ = 0;
   std::vector<EvaluatedRow> evaluated_;
   std::map<std::string, std::vector<double>> errors_;
+  std::map<std::string, Kernel> kernels_;
   std::map<std::string, int> unpredictable_;
   std::map<std::string, std::optional<profiles::Cluster>> loaded_;
   std::map<std::string, std::string> refusals_;

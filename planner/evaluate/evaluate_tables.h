@@ -25,8 +25,9 @@ struct TableGroup {
 };
 
 struct TablesReport {
-  ErrorSummary time;                ///< over all rows
-  std::vector<TableGroup> groups;   ///< sorted by name
+  ErrorSummary time;  ///< over all rows
+  /// Sorted by name; behind them each kernel over all devices, where there are several.
+  std::vector<TableGroup> groups;
   std::vector<EvaluatedRow> worst;  ///< by |ln(predicted / measured)|, at most ten
   std::map<std::string, int> unpredictable;
 };

@@ -79,25 +79,7 @@ profiles::LogGrid fit_grid(const std::vector<std::vector<double>>& axes, const R
   return grid;
 }
 
-/// Least bytes of a cache, over L2, from which reading it is a stream from memory.
-constexpr double kStreamOverL2 = 4;
-
 }  // namespace
-
-double streaming_efficiency(const profiles::Device& device, const Rows& rows) {
-  std::vector<double> reached;
-  for (const AttentionMeasurement& row : fitted_rows(rows)) {
-    const AttentionShape& s = row.shape;
-    const double bytes = 2.0 * static_cast<double>(s.batch * s.kv_len) * s.kv_heads *
-                         (s.head_dim + s.value_head_dim);
-    if (bytes < kStreamOverL2 * static_cast<double>(device.l2_cache.count)) continue;
-    reached.push_back(bytes / row.seconds / device.memory_bandwidth.rate);
-  }
-  if (reached.empty()) return profiles::MemoryBoundConstants{}.efficiency;
-  const auto upper = reached.begin() + static_cast<std::ptrdiff_t>(19 * reached.size() / 20);
-  std::nth_element(reached.begin(), upper, reached.end());
-  return std::min(1.0, *upper);
-}
 
 AttentionConstants fit_attention(const profiles::Device& device, const Rows& rows) {
   DeviceProfile profile;

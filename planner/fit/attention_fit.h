@@ -14,10 +14,4 @@ profiles::AttentionConstants fit_attention(const profiles::Device& device,
 profiles::DecodeConstants fit_decode(const profiles::Device& device,
                                      const std::vector<AttentionMeasurement>& rows);
 
-/// Share of the data sheet's bandwidth that decode attention reaches on caches far beyond L2, a
-/// pure stream: what one fitted decode row in twenty passes, launch and block overheads being
-/// small.
-double streaming_efficiency(const profiles::Device& device,
-                            const std::vector<AttentionMeasurement>& rows);
-
 }  // namespace meshplan::planner

@@ -8,6 +8,7 @@
 
 #include "planner/fit/attention_fit.h"
 #include "planner/fit/gemm_fit.h"
+#include "planner/fit/streaming.h"
 #include "profiles/device_profile_json.h"
 #include "profiles/input_error.h"
 #include "profiles/sustained_clock.h"
@@ -62,7 +63,7 @@ profiles::DeviceProfile fit_profile(const profiles::Device& device, const Tables
   out.gemm = fit_gemm(device, tables.gemm);
   out.attention = fit_attention(device, prefill);
   out.decode = fit_decode(device, decode);
-  const double stream = std::max(streaming_efficiency(device, decode), out.gemm.memory_efficiency);
+  const double stream = streaming_efficiency(device, tables);
   out.memory_bound = {out.gemm.launch, std::round(1000 * kReadWrite * stream) / 1000,
                       out.gemm.l2_bandwidth, out.gemm.l2_share};
   const profiles::SustainedClock clock = profiles::sustained_clock(device.id);

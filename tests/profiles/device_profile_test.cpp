@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "profiles/borrowed_profile.h"
@@ -114,7 +116,7 @@ TEST(BorrowedProfile, IsNeverTheDevicesOwn) {
   EXPECT_EQ(unseen("l40s"), "l40s-48gb from a100-sxm-80gb");
 }
 
-TEST(BorrowedProfile, TakesEfficienciesAndLatenciesToItsOwnClocks) {
+TEST(BorrowedProfile, TakesEfficienciesAndLaunchesToItsOwnClocks) {
   // B200's tables were taken at 1.965 GHz, its peak is stated at 1.856; GB200's 2.062 and 2.008.
   const DeviceProfile kin = profile_of("b200"), own = profile_of("gb200");
   const double headroom = (2.062 / 2.008) / (1.965 / 1.856), slower = 1.965 / 2.062;
@@ -123,20 +125,75 @@ TEST(BorrowedProfile, TakesEfficienciesAndLatenciesToItsOwnClocks) {
               1e-9);
   EXPECT_NEAR(own.gemm.launch / kin.gemm.launch, slower, 1e-9);
   EXPECT_NEAR(own.decode.launch / kin.decode.launch, slower, 1e-9);
+  // What blocks wait for is memory, as slow on both.
+  EXPECT_EQ(own.gemm.area_overhead, kin.gemm.area_overhead);
+  EXPECT_EQ(own.decode.block_overhead, kin.decode.block_overhead);
   EXPECT_EQ(own.gemm.memory_efficiency, kin.gemm.memory_efficiency);
   EXPECT_EQ(own.gemm.residual, kin.gemm.residual);
 }
 
+TEST(BorrowedProfile, BlackwellUltraHasTwiceTheExponentials) {
+  // B300 at 2.032 GHz: 512 FLOPs of a pair at 2250e12 * 2.032 / 1.856 take 0.2078 ps, its
+  // exponential on 148 multiprocessors 0.2078 ps at 16 a cycle, 0.1039 at 32. To the power 1.3, the
+  // gain at head dimension 128 is (2 / (1 + 0.5^1.3))^(1 / 1.3) = 1.311.
+  const DeviceProfile kin = profile_of("b200"), own = profile_of("b300");
+  const double headroom = (2.032 / 1.856) / (1.965 / 1.856);
+  const auto at_128 = [](const DeviceProfile& p) {
+    for (const HeadDimEfficiency& e : p.attention.head_dims) {
+      if (e.head_dim == 128) return e.forward;
+    }
+    return 0.0;
+  };
+  EXPECT_NEAR(at_128(own) / at_128(kin) / headroom, 1.311, 1e-3);
+  EXPECT_NEAR(own.attention.backward_efficiency * at_128(own),
+              headroom * kin.attention.backward_efficiency * at_128(kin), 1e-9);
+  EXPECT_EQ(profile_of("gb200").attention.backward_efficiency, kin.attention.backward_efficiency);
+}
+
+TEST(BorrowedProfile, CachesAndBlocksMoveAsManyBytesACycle) {
+  // H200 has H100's multiprocessors and clocks beside 4.8 / 3.35 of its memory's bandwidth.
+  const DataFiles files;
+  const DeviceProfile kin = profile_of("h100");
+  const auto own = borrowed_profile(load_device("h200", files), files);
+  EXPECT_NEAR(own->gemm.l2_bandwidth * 4.8, kin.gemm.l2_bandwidth * 3.35, 1e-9);
+  EXPECT_NEAR(own->gemm.raster_width * 4.8, kin.gemm.raster_width * 3.35, 1e-6);
+  EXPECT_NEAR(own->decode.block_bandwidth * 4.8, kin.decode.block_bandwidth * 3.35, 1e-9);
+}
+
+TEST(BorrowedProfile, ComparesLoadedClocksWhereThePowerCapHoldsBothDown) {
+  // L40S: 2.02 of the peak's 2.49 GHz; L4: 1.61 of 2.04. Launches do not load a device.
+  const DeviceProfile kin = profile_of("l40s"), own = profile_of("l4");
+  EXPECT_NEAR(own.gemm.tiles[0].efficiency / kin.gemm.tiles[0].efficiency,
+              (1.61 / 2.04) / (2.02 / 2.49), 1e-9);
+  EXPECT_NEAR(own.gemm.launch / kin.gemm.launch, 2.52 / 2.04, 1e-9);
+  // A40 has no loaded clock: 1.74 of 1.74 against 2.52 of 2.49.
+  EXPECT_NEAR(profile_of("a40").gemm.tiles[0].efficiency / kin.gemm.tiles[0].efficiency,
+              2.49 / 2.52, 1e-9);
+}
+
 TEST(BorrowedProfile, TakesThemAsTheyAreWhereClocksAreNotPublished) {
-  const DeviceProfile kin = profile_of("b200"), own = profile_of("gb300");
-  EXPECT_EQ(own.gemm.tiles, kin.gemm.tiles);
-  EXPECT_EQ(own.gemm.launch, kin.gemm.launch);
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "no_clocks";
+  std::filesystem::create_directories(folder / "devices");
+  std::ofstream(folder / "devices/gb300-288gb.json") << R"({
+    "schema": "meshplan.device/1", "id": "gb300-288gb", "architecture": "blackwell",
+    "compute_capability": 103, "peak_flops_per_second": {"fp32": 80e12, "bf16": 2500e12},
+    "memory_bytes": 296996988518, "memory_bandwidth_bytes_per_second": 8e12,
+    "l2_cache_bytes": 132120576, "multiprocessors": 152, "maximum_clock_hertz": 2e9, "nvlinks": 0,
+    "pcie_bytes_per_second": 128e9, "source": "as GB300, the peak's clock unpublished"})";
+  const DataFiles files({folder.string()});
+  const DeviceProfile kin = profile_of("b200");
+  const auto own = borrowed_profile(load_device("gb300", files), files);
+  EXPECT_EQ(own->gemm.tiles, kin.gemm.tiles);
+  EXPECT_EQ(own->gemm.launch, kin.gemm.launch);
+  EXPECT_EQ(own->gemm.l2_bandwidth, kin.gemm.l2_bandwidth);
 }
 
 TEST(LoadProfile, KinOfAnotherGenerationWidensTheSpreadMore) {
   const double own = profile_of("l40s").gemm.record.spread;
   EXPECT_GT(profile_of("l4").gemm.record.spread, own);
   EXPECT_GT(profile_of("a40").gemm.record.spread, profile_of("l4").gemm.record.spread);
+  // Compute capability 103 is 100 with other rates of narrow formats: one generation.
+  EXPECT_EQ(profile_of("b300").gemm.record.spread, profile_of("gb200").gemm.record.spread);
 }
 
 TEST(LoadProfile, AProcessorGetsARoofline) {

@@ -16,8 +16,8 @@ using profiles::GemmConstants;
 using profiles::GemmTile;
 
 /// Weights that the tables cycle through, so that small ones come from L2 and large ones do not.
-/// Seen in the tables: B stops being fast where six of it no longer fit L2.
-constexpr double kWeightCopies = 6;
+/// Source: AIConfigurator's collector times five products of one A, each with a B of its own.
+constexpr double kWeightCopies = 5;
 
 /// Bytes that do not depend on tile and split, by where they come from.
 struct Operands {
@@ -60,7 +60,7 @@ double gemm_model_seconds(const GemmShape& s, profiles::DataType type, const Dev
   const double m = static_cast<double>(s.m), n = static_cast<double>(s.n),
                k = static_cast<double>(s.k), batch = s.batch;
 
-  double best = INFINITY, best_compute = 0, best_memory = 0, best_merge = 0;
+  double best = INFINITY;
   for (const GemmTile& tile : c.tiles) {
     const double blocks = batch * std::ceil(m / tile.rows) * std::ceil(n / tile.columns);
     const double area = static_cast<double>(tile.rows) * tile.columns;
@@ -79,18 +79,13 @@ double gemm_model_seconds(const GemmShape& s, profiles::DataType type, const Dev
               std::min(c.memory_efficiency * bandwidth, streams) +
           (bytes.hot + stored * bytes.result_held) / std::min(c.l2_bandwidth * bandwidth, streams);
       const double merge = split > 1 ? c.split_overhead.count() : 0;
-      const double slower = std::max(compute, memory) + merge;
-      if (slower < best) {
-        best = slower;
-        best_compute = compute;
-        best_memory = memory;
-        best_merge = merge;
-      }
+      // The longer of the two is a bound, and saves the powers for all but a few.
+      if (std::max(compute, memory) + merge >= best) continue;
+      best = std::min(best, overlapped(compute, memory, c.overlap) + merge);
     }
   }
   const bool vector = s.m == 1 || s.n == 1;
-  return (vector ? c.vector_launch : c.launch).count() +
-         overlapped(best_compute, best_memory, c.overlap) + best_merge;
+  return (vector ? c.vector_launch : c.launch).count() + best;
 }
 
 profiles::Seconds gemm_floor(const GemmShape& s, profiles::DataType type,

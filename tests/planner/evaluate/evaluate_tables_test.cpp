@@ -53,6 +53,16 @@ TEST(EvaluateTables, NamesNumberFormatsBesidesBf16) {
   EXPECT_EQ(report.groups[1].name, "h200-sxm-141gb gemm fp8");
 }
 
+TEST(EvaluateTables, AddsUpAKernelOverAllDevices) {
+  const TablesReport report = evaluate_tables({products("h100-sxm-80gb"), products("l40s-48gb")},
+                                              {}, {}, profiles::DataFiles());
+  ASSERT_EQ(report.groups.size(), 3);
+  EXPECT_EQ(report.groups[2].name, "2 devices gemm");
+  EXPECT_EQ(report.groups[2].time.runs, 6);
+  EXPECT_NEAR(report.groups[2].time.mape,
+              (report.groups[0].time.mape + report.groups[1].time.mape) / 2, 1e-12);
+}
+
 TEST(EvaluateTables, PricesAnUnseenDeviceFromItsKin) {
   const std::string path = products("h100-sxm-80gb");
   EXPECT_EQ(evaluated(path, {}).groups.at(0).name, "h100-sxm-80gb gemm");

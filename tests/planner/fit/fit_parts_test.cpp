@@ -11,6 +11,7 @@
 #include "planner/fit/minimise.h"
 #include "planner/fit/residual_grid.h"
 #include "planner/fit/split.h"
+#include "planner/fit/streaming.h"
 #include "planner/fit/tables.h"
 #include "profiles/input_error.h"
 
@@ -136,6 +137,27 @@ TEST(ReadTables, RefusesWhatItCannotFit) {
                       "decode,1,2,64,8,8,128,bf16,1e-6\n"),
               HasSubstr("1 in a decode row"));
   EXPECT_THROW(read_tables({"no/such/table.csv"}), profiles::InputError);
+}
+
+TEST(StreamingEfficiency, IsWhatTheFastestReadersReach) {
+  profiles::Device device;
+  device.l2_cache = profiles::Bytes{1 << 20};
+  device.memory_bandwidth = profiles::BytesPerSecond{1e12};
+  EXPECT_EQ(streaming_efficiency(device, {}), profiles::MemoryBoundConstants{}.efficiency);
+
+  // Twenty products of 1 to 20 rows at 0.61 to 0.80 of the bandwidth: the best is one in twenty.
+  // Those held out, of many rows or within four times L2 say nothing.
+  static_assert(is_fitted({4096, 8192}) && !is_fitted({4096, 4096}) && is_fitted({256, 256}));
+  Tables tables;
+  const auto add = [&](std::int64_t m, std::int64_t n, std::int64_t k, double share) {
+    const double bytes = 2.0 * static_cast<double>(m * k + k * n + m * n);
+    tables.gemm.push_back({{m, n, k}, profiles::DataType::Bf16, bytes / (share * 1e12)});
+  };
+  for (int m = 1; m <= 20; ++m) add(m, 4096, 8192, 0.6 + 0.01 * m);
+  add(16, 4096, 4096, 0.99);
+  add(65, 4096, 8192, 0.99);
+  add(1, 256, 256, 0.99);
+  EXPECT_NEAR(streaming_efficiency(device, tables), 0.80, 1e-9);
 }
 
 TEST(FitGemm, FindsTheConstantsThatMadeTheTable) {

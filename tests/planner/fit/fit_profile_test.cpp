@@ -125,11 +125,11 @@ TEST(FitProfile, RefusesOtherFormatsThanBf16) {
 
 INSTANTIATE_TEST_SUITE_P(
     Devices, ShippedProfile,
-    testing::Values(Target{"a100-sxm-80gb", 0.055, 0.15, 0.04, {0.12, 0.11, 0.17}},
-                    Target{"h100-sxm-80gb", 0.05, 0.15, 0.04, {0.055, 0.075, 0.04}},
-                    Target{"h200-sxm-141gb", 0.05, 0.15, 0.04, {0.045, 0.06, 0.04}},
-                    Target{"b200-sxm-180gb", 0.05, 0.15, 0.04, {0.12, 0.16, 0.31}},
-                    Target{"l40s-48gb", 0.075, 0.20, 0.04, {0.15, 0.17, 0.21}}),
+    testing::Values(Target{"a100-sxm-80gb", 0.05, 0.15, 0.04, {0.10, 0.11, 0.20}},
+                    Target{"h100-sxm-80gb", 0.05, 0.15, 0.04, {0.045, 0.065, 0.03}},
+                    Target{"h200-sxm-141gb", 0.05, 0.15, 0.04, {0.045, 0.055, 0.03}},
+                    Target{"b200-sxm-180gb", 0.05, 0.15, 0.04, {0.13, 0.16, 0.32}},
+                    Target{"l40s-48gb", 0.065, 0.18, 0.04, {0.14, 0.16, 0.10}}),
     [](const auto& param) {
       std::string name = param.param.device;
       std::erase(name, '-');
