@@ -39,6 +39,10 @@ double pcie_share(const GroupShape& shape, const Cluster& cluster,
   return direct ? share : share / std::max(1, shape.groups_per_node);
 }
 
+/// Messages up to here are sent under LL, whose flags need no block to be complete.
+/// Source: NCCL src/enqueue.cc (NCCL_P2P_LL_THRESHOLD).
+constexpr std::int64_t kMostBytesInLines = 16384;
+
 /// Latency of a message between nodes beyond the verbs network that NCCL's constants stand for.
 double extra_hop_latency(const Cluster& cluster) {
   constexpr double kVerbs = 2e-6;
@@ -49,7 +53,10 @@ double extra_hop_latency(const Cluster& cluster) {
 
 double CollectiveModel::Curve::at(double bytes) const {
   const double z = bytes * seconds_per_byte;
-  return latency + load * bytes / (bytes + load_bytes) + z + (fill > 0 ? fill * z / (z + fill) : 0);
+  const double move = std::max(z, (1 - overlap) * z + hops);
+  const double lag = fill_rate * z;
+  return latency + load * bytes / (bytes + load_bytes) + move +
+         (fill > 0 ? fill * lag / (lag + fill) : 0);
 }
 
 /// Index of the nearest power of two: floor(log2(bytes) + 1/2), for sqrt(2) is about 46341 / 32768.
@@ -63,7 +70,7 @@ int CollectiveModel::octave_of(std::int64_t bytes) {
 }
 
 CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster,
-                                 const CollectiveProfile& profile)
+                                 const CollectiveProfile& profile, bool ll128)
     : ranks_(shape.ranks) {
   if (ranks_ < 2) return;
   if (cluster.intra_kind == IntraNodeKind::SharedMemory && shape.nodes == 1) {
@@ -72,7 +79,7 @@ CollectiveModel::CollectiveModel(const GroupShape& shape, const Cluster& cluster
     provenance_ = Provenance::Interpolated;
     return;
   }
-  const NcclModel nccl(shape, cluster, nccl_constants_of(profile, cluster));
+  const NcclModel nccl(shape, cluster, nccl_constants_of(profile, cluster), ll128);
   const FabricOverhead& fabric = fabric_overhead_of(profile, shape, cluster);
   const NetworkOverhead* network =
       shape.nodes > 1 ? &network_overhead_of(profile, cluster) : nullptr;
@@ -116,11 +123,18 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl, const G
       curve.latency += one.hop_count * std::max(fabric.ll_hop_scale * one.hop, one.hop_floor);
       curve.seconds_per_byte *= (1 + profile.ll_own_piece / one.steps) / fabric.ll_speed;
     } else {
-      curve.latency += fabric.block_call +
-                       one.hop_count * std::max(profile.block_hop_scale * one.hop, one.hop_floor);
-      const double speed = one.protocol == Protocol::Ll128 ? fabric.ll128_speed : 1;
+      const bool simple = one.protocol == Protocol::Simple;
+      // On a node those of LL128 do not show.
+      const double near_scale = simple ? fabric.simple_hop_scale : 0;
+      const double scale = network != nullptr ? profile.network_hop_scale : near_scale;
+      curve.hops = one.hop_count * std::max(scale * one.hop, one.hop_floor);
+      const bool sliced = simple && operation != Collective::Broadcast;
+      if (sliced && network == nullptr) curve.overlap = profile.overlap;
+      curve.latency += fabric.block_call;
+      const double speed = simple ? 1 : fabric.ll128_speed;
       curve.seconds_per_byte *= (1 + own_piece / one.steps) / (efficiency * speed);
       curve.fill = fabric.fill;
+      curve.fill_rate = profile.fill_rate;
     }
     if (ll) {
       curve.load = profile.ll_load * curve.latency;
@@ -128,7 +142,10 @@ void CollectiveModel::price(Collective operation, const NcclModel& nccl, const G
     }
     if (network != nullptr) {
       curve.latency += network->call;
-      if (!ll) curve.fill += network->fill;
+      if (!ll) {
+        curve.fill = network->fill + (in_switch ? curve.fill : 0);
+        curve.fill_rate = network->fill_rate;
+      }
     }
   }
   double reached = 0;
@@ -152,7 +169,7 @@ void CollectiveModel::price_shared_memory(profiles::BytesPerSecond all_reduce) {
     chosen_[index(operation)].curves[0] = curve(operation);
   exchanges_[0].fill(curve(Collective::AllToAll));
   exchanges_[1].fill(curve(Collective::SendReceive));
-  hand_over_ = {.seconds_per_byte = exchanges_[1][1].seconds_per_byte};
+  hand_over_.fill({.seconds_per_byte = exchanges_[1][1].seconds_per_byte});
 }
 
 void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& shape,
@@ -171,6 +188,13 @@ void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& 
                                          : std::min(node_exit_bandwidth(shape, cluster).rate,
                                                     rates.nics * rates.nic) *
                                                network->efficiency;
+  // Messages to another node go under Simple: NCCL_ALLOC_P2P_NET_LL_BUFFERS is 0 unless set. Even
+  // their sender waits for the host's proxy, which hands out the buffers.
+  const double network_hop =
+      network == nullptr ? 0
+                         : constants.hop_latency[static_cast<std::size_t>(Medium::Network)]
+                                                [static_cast<std::size_t>(Algorithm::Tree)]
+                                                [static_cast<std::size_t>(Protocol::Simple)];
   for (const Collective operation : {Collective::AllToAll, Collective::SendReceive}) {
     const bool all = operation == Collective::AllToAll;
     const double peers = all ? n - 1 : 1;
@@ -179,10 +203,7 @@ void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& 
                                  : fabric.send_call);
     double per_byte = (all ? peers / n : 1.0) * own_piece / inside;
     if (network != nullptr) {
-      latency +=
-          extra_hop +
-          constants.hop_latency[static_cast<std::size_t>(Medium::Network)][static_cast<std::size_t>(
-              Algorithm::Tree)][static_cast<std::size_t>(Protocol::Ll)];
+      latency += extra_hop + network_hop;
       if (all) {
         latency += network->call + (n - k) * profile.exchange_peer;
         per_byte = std::max((k - 1) / n * own_piece / inside, (n - k) / n * k / exit);
@@ -200,16 +221,25 @@ void CollectiveModel::price_exchanges(const LinkRates& rates, const GroupShape& 
     large = {.latency = latency + fabric.exchange_block,
              .seconds_per_byte = per_byte,
              .fill = fabric.exchange_fill,
+             .fill_rate = profile.fill_rate,
              .channels = 1};
     if (network != nullptr) {
-      large.fill += all ? network->fill : 0;
-      small = large;  // no buffers for LL: NCCL_ALLOC_P2P_NET_LL_BUFFERS is 0 unless set
+      if (all) {
+        large.fill = network->fill;
+        large.fill_rate = network->fill_rate;
+      }
+      small = large;
     }
   }
   const double link = rates.nvlink ? cluster.intra_bandwidth.rate : inside;
-  hand_over_ = {.latency = base + fabric.send_call,
-                .seconds_per_byte = 1 / (network != nullptr ? exit : link)};
-  if (network != nullptr) hand_over_.latency += fabric.exchange_block;
+  auto& [in_lines, in_blocks] = hand_over_;
+  in_lines = {.latency = base + fabric.send_call + network_hop,
+              .seconds_per_byte = 1 / (network != nullptr ? exit : link)};
+  in_blocks = in_lines;
+  if (network == nullptr) {
+    in_blocks.hops = profile.send_block;
+    in_blocks.overlap = 1;
+  }
 }
 
 const CollectiveModel::Curve& CollectiveModel::exchange_curve(Collective operation,
@@ -231,7 +261,8 @@ Seconds CollectiveModel::time(Collective asked, Bytes bytes) const {
 }
 
 Seconds CollectiveModel::hand_over_time(Bytes bytes) const {
-  return Seconds{ranks_ < 2 ? 0 : hand_over_.at(static_cast<double>(bytes.count))};
+  const Curve& curve = hand_over_[bytes.count > kMostBytesInLines ? 1 : 0];
+  return Seconds{ranks_ < 2 ? 0 : curve.at(static_cast<double>(bytes.count))};
 }
 
 Estimate CollectiveModel::estimate(Collective asked, Bytes bytes) const {
@@ -254,7 +285,7 @@ CollectiveChoice CollectiveModel::explain(Collective asked, Bytes bytes) const {
   out.algorithm = shares_memory_ ? "direct" : exchange ? "pairwise" : name(curve.algorithm);
   if (!shares_memory_) out.protocol = name(curve.protocol);
   out.channels = curve.channels;
-  out.latency = std::min(out.time, Seconds{curve.latency});
+  out.latency = std::min(out.time, Seconds{curve.at(0)});
   const Seconds beyond = out.time - out.latency;
   out.bandwidth =
       beyond.count() > 0 ? bytes / beyond : profiles::BytesPerSecond{1 / curve.seconds_per_byte};

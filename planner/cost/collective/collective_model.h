@@ -34,22 +34,26 @@ struct CollectiveChoice {
 /// all-gather and reduce-scatter the full (gathered) buffer; all-to-all what one rank sends in all.
 class CollectiveModel {
  public:
+  /// `ll128` as of NcclModel.
   CollectiveModel(const GroupShape& shape, const profiles::Cluster& cluster,
-                  const CollectiveProfile& profile = shipped_collective_profile());
+                  const CollectiveProfile& profile = shipped_collective_profile(),
+                  bool ll128 = true);
 
   /// Zero for a group of one rank. No bytes cost the latency.
   [[nodiscard]] profiles::Seconds time(Collective asked, profiles::Bytes bytes) const;
   /// Until a sender has handed over a message of `bytes`, however much later the receiver has it:
-  /// the bytes at the rate of its link (of its NICs, to another node), with nothing coming back.
+  /// the bytes at the rate of its link, or what the fences of blocks take if that is longer; to
+  /// another node the bytes at the rate of its NICs after the wait for the host's proxy.
   [[nodiscard]] profiles::Seconds hand_over_time(profiles::Bytes bytes) const;
   [[nodiscard]] Estimate estimate(Collective asked, profiles::Bytes bytes) const;
   [[nodiscard]] CollectiveChoice explain(Collective asked, profiles::Bytes bytes) const;
 
  private:
-  /// t = latency + load b / (b + load_bytes) + z + fill z / (z + fill), b = bytes,
-  /// z = b * seconds_per_byte.
+  /// t = latency + load b / (b + load_bytes) + max(z, (1 - overlap) z + hops)
+  ///     + fill r z / (r z + fill),   b = bytes, z = b * seconds_per_byte, r = fill_rate
   struct Curve {
-    double latency = 0, seconds_per_byte = 0, fill = 0, load = 0, load_bytes = 1;
+    double latency = 0, seconds_per_byte = 0, fill = 0, fill_rate = 1, load = 0, load_bytes = 1;
+    double hops = 0, overlap = 0;
     Algorithm algorithm = Algorithm::Ring;
     Protocol protocol = Protocol::Simple;
     int channels = 0;
@@ -84,7 +88,7 @@ class CollectiveModel {
   Provenance provenance_ = Provenance::Extrapolated;
   std::array<Chosen, 4> chosen_;                   ///< by operation that NCCL models
   std::array<std::array<Curve, 2>, 2> exchanges_;  ///< all-to-all, send/receive: small, large
-  Curve hand_over_;
+  std::array<Curve, 2> hand_over_;                 ///< small, large
 };
 
 /// The same for one call.

@@ -14,8 +14,8 @@ using profiles::PeerToPeer;
 FabricOverhead read_fabric(const JsonNode& node) {
   node.refuse_unknown_keys(
       {"call_seconds", "ll_hop_scale", "ll_speed", "ll128_speed", "block_call_seconds",
-       "efficiency", "own_piece_steps", "gather_own_piece_steps", "fill_seconds",
-       "exchange_call_seconds", "send_call_seconds", "exchange_block_seconds",
+       "simple_hop_scale", "efficiency", "own_piece_steps", "gather_own_piece_steps",
+       "fill_seconds", "exchange_call_seconds", "send_call_seconds", "exchange_block_seconds",
        "exchange_ll_bytes_per_second", "exchange_efficiency", "exchange_fill_seconds",
        "exchange_own_piece_steps", "spread", "source"});
   FabricOverhead out;
@@ -26,6 +26,7 @@ FabricOverhead read_fabric(const JsonNode& node) {
   out.own_piece = node.at("own_piece_steps").number();
   out.gather_own_piece = node.at("gather_own_piece_steps").number();
   out.block_call = node.at("block_call_seconds").number();
+  out.simple_hop_scale = node.at("simple_hop_scale").positive_number();
   out.efficiency = node.at("efficiency").positive_number();
   out.fill = node.at("fill_seconds").number();
   out.exchange_call = node.at("exchange_call_seconds").number();
@@ -41,11 +42,12 @@ FabricOverhead read_fabric(const JsonNode& node) {
 
 NetworkOverhead read_network(const JsonNode& node) {
   node.refuse_unknown_keys(
-      {"call_seconds", "efficiency", "fill_seconds", "spread", "measured", "source"});
+      {"call_seconds", "efficiency", "fill_seconds", "fill_rate", "spread", "measured", "source"});
   NetworkOverhead out;
   out.call = node.at("call_seconds").number();
   out.efficiency = node.at("efficiency").positive_number();
   out.fill = node.at("fill_seconds").number();
+  out.fill_rate = node.at("fill_rate").positive_number();
   out.spread = node.at("spread").positive_number();
   out.measured = node.at("measured").boolean();
   return out;
@@ -91,17 +93,21 @@ CollectiveProfile load_collective_profile(const profiles::DataFiles& files) {
   const auto node = files.find("collectives/overheads");
   if (!node) throw profiles::InputError("profile of collectives", "collectives/overheads", "none");
   node->require_schema("collectives");
-  node->refuse_unknown_keys(
-      {"schema", "source", "method", "ll_own_piece_steps", "ll_load", "ll_load_bytes",
-       "block_hop_scale", "nvls_call_seconds", "nvls_fill_seconds", "exchange_near_peer_seconds",
-       "exchange_peer_seconds", "pcie_reach", "fabrics", "networks", "timings"});
+  node->refuse_unknown_keys({"schema", "source", "method", "ll_own_piece_steps", "ll_load",
+                             "ll_load_bytes", "network_hop_scale", "simple_overlap", "fill_rate",
+                             "nvls_call_seconds", "nvls_fill_seconds", "send_block_seconds",
+                             "exchange_near_peer_seconds", "exchange_peer_seconds", "pcie_reach",
+                             "fabrics", "networks", "timings"});
   CollectiveProfile out;
   out.ll_own_piece = node->at("ll_own_piece_steps").number();
   out.ll_load = node->at("ll_load").number();
   out.ll_load_bytes = node->at("ll_load_bytes").positive_number();
-  out.block_hop_scale = node->at("block_hop_scale").positive_number();
+  out.network_hop_scale = node->at("network_hop_scale").positive_number();
+  out.overlap = node->at("simple_overlap").number();
+  out.fill_rate = node->at("fill_rate").positive_number();
   out.nvls_call = node->at("nvls_call_seconds").number();
   out.nvls_fill = node->at("nvls_fill_seconds").number();
+  out.send_block = node->at("send_block_seconds").number();
   out.exchange_near_peer = node->at("exchange_near_peer_seconds").number();
   out.exchange_peer = node->at("exchange_peer_seconds").number();
   const JsonNode reaches = node->at("pcie_reach");

@@ -12,18 +12,22 @@ namespace meshplan::planner {
 
 /// What calls on one kind of node take beyond NCCL's own estimate. Seconds; scales are factors.
 ///
-///   t = NCCL's base + call + scale * NCCL's hops + z + fill z / (z + fill)
+///   t = NCCL's base + call + move + fill r z / (r z + fill)
 ///   z = bytes / bandwidth * (1 + own_piece / steps)
+///   move = scale * NCCL's hops + z;  under Simple on one node max(z, (1 - overlap) z + hops)
 ///
-/// fill: until the pipeline of pieces is full, a call runs at half the speed; that costs at most
-/// `fill`. own_piece: each rank also copies its own piece once, which takes a part of a step, and
-/// is why few ranks do not reach the bandwidth of many.
+/// overlap: Simple hands a piece on in slices, so that what a step waits for the slice before it is
+/// spent sending; with pieces large enough its hops show no more. fill: until the pipeline of
+/// pieces is full, each second of transfer costs r (fill_rate) more; `fill` at most in all.
+/// own_piece: each rank also copies its own piece once, which takes a part of a step, and is why
+/// few ranks do not reach the bandwidth of many.
 struct FabricOverhead {
   double call = 0;                             ///< on NCCL's base latency; may be negative
   double ll_hop_scale = 1;                     ///< of LL's hops
   double ll_speed = 1;                         ///< LL's bandwidth over NCCL's cap of it
   double ll128_speed = 1;                      ///< LL128's, beside `efficiency`
   double block_call = 0;                       ///< more of LL128 and Simple
+  double simple_hop_scale = 1;                 ///< of Simple's hops on one node
   double efficiency = 1;                       ///< of the links under LL128 and Simple
   double own_piece = 0, gather_own_piece = 0;  ///< steps; all-gathers write the output besides
   double fill = 0;
@@ -42,6 +46,7 @@ struct NetworkOverhead {
   double call = 0;        ///< seconds, once a call
   double efficiency = 1;  ///< of the NICs
   double fill = 0;        ///< seconds, as of FabricOverhead
+  double fill_rate = 1;   ///< the same
   double spread = 0.3;
   bool measured = false;  ///< fitted; else taken over from a kind like it
 };
@@ -71,8 +76,11 @@ struct CollectiveProfile {
   double ll_own_piece = 0;  ///< steps, as own_piece of FabricOverhead
   double ll_load = 0,
          ll_load_bytes = 1;             ///< of LL: its latency grows by that part, half of it here
-  double block_hop_scale = 1;           ///< of the hops of LL128 and Simple
+  double network_hop_scale = 1;         ///< of the hops of LL128 and Simple between nodes
+  double overlap = 0;                   ///< part of a Simple step that hides its hop
+  double fill_rate = 1;                 ///< on one node
   double nvls_call = 0, nvls_fill = 0;  ///< of reductions in the switch; fill: 8 ranks a node
+  double send_block = 0;                ///< seconds that Simple takes at least to hand over, more
   double exchange_near_peer = 0;        ///< seconds, for each peer on the same node
   double exchange_peer = 0;             ///< seconds, for each peer on another node
 };

@@ -12,7 +12,7 @@ namespace {
 using profiles::JsonNode;
 
 CollectiveSource read_source(const JsonNode& node) {
-  node.refuse_unknown_keys({"timed", "hosts", "source"});
+  node.refuse_unknown_keys({"timed", "hosts", "without_ll128", "source"});
   CollectiveSource out;
   const JsonNode timed = node.at("timed");
   const auto timing = call_timing_from(timed.string());
@@ -22,6 +22,9 @@ CollectiveSource read_source(const JsonNode& node) {
     for (const auto& [cluster, facts] : hosts->members()) {
       for (const auto& [key, value] : facts.members()) out.hosts[cluster][key] = value.string();
     }
+  }
+  if (const auto clusters = node.find_value("without_ll128")) {
+    for (const JsonNode& cluster : clusters->elements()) out.without_ll128.insert(cluster.string());
   }
   return out;
 }
@@ -68,6 +71,12 @@ profiles::Cluster host_of_source(profiles::Cluster cluster, std::string_view tex
     cluster = profiles::apply_setting(std::move(cluster), key, value);
   }
   return cluster;
+}
+
+bool source_has_ll128(std::string_view cluster, std::string_view text,
+                      const CollectiveSources& sources) {
+  const CollectiveSource* source = find(text, sources);
+  return source == nullptr || !source->without_ll128.contains(std::string(cluster));
 }
 
 }  // namespace meshplan::planner

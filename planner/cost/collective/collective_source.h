@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,7 @@ struct CollectiveSource {
   /// Facts of its hosts that differ from the cluster's, by the cluster's name: keys and values of
   /// profiles::apply_setting.
   std::map<std::string, std::map<std::string, std::string>> hosts;
+  std::set<std::string> without_ll128;  ///< names of clusters on which NCCL ran without LL128
 };
 
 /// Sources by the text that their rows' column `source` begins with.
@@ -34,5 +36,9 @@ CallTiming call_timing_of_source(std::string_view text,
 /// `cluster` as the hosts of that source were.
 profiles::Cluster host_of_source(profiles::Cluster cluster, std::string_view text,
                                  const CollectiveSources& sources = shipped_collective_sources());
+
+/// Whether NCCL had LL128 in that source's runs on the cluster of this name.
+bool source_has_ll128(std::string_view cluster, std::string_view text,
+                      const CollectiveSources& sources = shipped_collective_sources());
 
 }  // namespace meshplan::planner

@@ -81,7 +81,9 @@ std::vector<MeasuredCollective> read_collective_table(const std::string& path) {
 
 profiles::Seconds reported_time(const MeasuredCollective& row, const profiles::Cluster& cluster) {
   const profiles::Cluster host = host_of_source(cluster, row.source);
-  const CollectiveModel model(lone_group(row.ranks, row.nodes, host), host);
+  const CollectiveModel model(lone_group(row.ranks, row.nodes, host), host,
+                              shipped_collective_profile(),
+                              source_has_ll128(cluster.name, row.source));
   // Of a send the kernel that is timed is the sender's.
   const bool hands_over =
       row.timing == CallTiming::Kernel && row.operation == Collective::SendReceive;

@@ -44,7 +44,7 @@ std::string_view name(Protocol protocol) {
 }
 
 NcclModel::NcclModel(const GroupShape& shape, const profiles::Cluster& cluster,
-                     const NcclConstants& constants)
+                     const NcclConstants& constants, bool ll128)
     : shape_(shape),
       rates_(link_rates(shape, cluster, constants)),
       exit_(std::min(node_exit_bandwidth(shape, cluster).rate, rates_.nics * rates_.nic)),
@@ -53,6 +53,7 @@ NcclModel::NcclModel(const GroupShape& shape, const profiles::Cluster& cluster,
       cpu_row_(cluster.host_cpu == "amd" ? 1 : 0),
       tree_correction_(constants.tree_correction),
       correct_nvls_tree_(constants.correct_nvls_tree) {
+  rates_.ll128 = rates_.ll128 && ll128;
   if (shape.nodes > 1) {
     const auto found = constants.host_overhead.find(cluster.host_cpu);
     host_overhead_ = found == constants.host_overhead.end() ? 1e-6 : found->second;

@@ -45,8 +45,9 @@ struct NcclCandidate {
 /// Source: NCCL src/graph/tuning.cc, restated; its constants are data (nccl_constants.h).
 class NcclModel {
  public:
+  /// `ll128` false: the program that called NCCL kept it off LL128, as NCCL_PROTO=^LL128 does.
   NcclModel(const GroupShape& shape, const profiles::Cluster& cluster,
-            const NcclConstants& constants);
+            const NcclConstants& constants, bool ll128 = true);
 
   /// Candidates of an operation; empty for one rank and where NCCL has no model.
   [[nodiscard]] std::span<const NcclCandidate> candidates(Collective operation) const;

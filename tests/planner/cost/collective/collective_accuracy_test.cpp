@@ -55,13 +55,13 @@ TEST(CollectiveAccuracy, HoldsOnTheHalfThatWasNotFitted) {
   }
   std::printf("fitted half: mean %.1f%%, median %.1f%%; other half: mean %.1f%%, median %.1f%%\n",
               100 * fit.mean(), 100 * fit.median(), 100 * other.mean(), 100 * other.median());
-  EXPECT_LT(fit.mean(), 0.08);
-  EXPECT_LT(fit.median(), 0.042);
+  EXPECT_LT(fit.mean(), 0.069);
+  EXPECT_LT(fit.median(), 0.036);
   // Kernels that wait for the other rank or not, networks that nobody states and a host that moves
   // more than its NICs raise the mean far above the median.
-  EXPECT_LT(other.mean(), 0.12);
-  EXPECT_LT(other.median(), 0.068);
-  EXPECT_LT(nvswitch.median(), 0.055);
+  EXPECT_LT(other.mean(), 0.107);
+  EXPECT_LT(other.median(), 0.056);
+  EXPECT_LT(nvswitch.median(), 0.045);
 }
 
 }  // namespace

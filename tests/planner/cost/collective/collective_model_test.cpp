@@ -171,6 +171,54 @@ TEST(CollectiveModel, ExchangesPayForEveryPeer) {
   EXPECT_NEAR((empty(8) - empty(2)).count(), 6 * peer, 1e-12);  // 7 peers instead of one
 }
 
+/// The shipped constants without any fill, so that times are straight lines.
+CollectiveProfile without_fill() {
+  CollectiveProfile profile = shipped_collective_profile();
+  for (auto& [name, fabric] : profile.fabrics) fabric.fill = 0;
+  for (auto& [name, network] : profile.networks) network.fill = 0;
+  return profile;
+}
+
+TEST(CollectiveModel, SlicesHideHopsBehindLargePieces) {
+  const Cluster b200 = load_cluster("dgx-b200", kFiles);
+  CollectiveProfile profile = without_fill();
+  profile.overlap = 0.5;
+  const auto time = [&](Bytes bytes) {
+    const CollectiveModel model(lone_group(4, 1, b200), b200, profile, /*ll128=*/false);
+    EXPECT_EQ(model.explain(Collective::AllGather, bytes).protocol, "Simple");
+    return model.time(Collective::AllGather, bytes).count();
+  };
+  // Three hops of 2.9 * 3.4 us take longer than half of 8 or 16 MiB at some 500 GB/s: the second
+  // slice of each piece moves while the first is handed on. Of 256 and 512 MiB all bytes show.
+  const double waiting = time(16_MiB) - time(8_MiB);
+  const double moving = time(512_MiB) - time(256_MiB);
+  EXPECT_NEAR(waiting / moving, 0.5 * 8 / 256, 1e-6);
+  const double small = time(8_MiB);
+  const double large = time(512_MiB);
+  profile.fabrics.at("blackwell").simple_hop_scale *= 1.5;
+  EXPECT_NEAR(time(8_MiB) - small, 3 * 0.5 * 2.89 * 3.4e-6, 0.1e-6);
+  EXPECT_EQ(time(512_MiB), large);
+}
+
+TEST(CollectiveModel, FillingThePipelineCostsAPartOfTheTransferUpToItsFill) {
+  const Cluster a3 = load_cluster("gcp-a3mega-h100", kFiles);
+  CollectiveProfile profile = without_fill();
+  const auto time = [&](Bytes bytes) {
+    return CollectiveModel(lone_group(16, 2, a3), a3, profile)
+        .time(Collective::AllGather, bytes)
+        .count();
+  };
+  const double small = time(64_MiB);
+  const double twice = time(128_MiB);
+  const double large = time(64_GiB);
+  NetworkOverhead& network = profile.networks.at("tcpxo");
+  network.fill_rate = 3;
+  network.fill = 100;  // seconds, of which 128 MiB are far
+  EXPECT_NEAR((time(128_MiB) - time(64_MiB)) / (twice - small), 1 + 3, 0.01);
+  network.fill = 10e-3;
+  EXPECT_NEAR(time(64_GiB) - large, 10e-3, 0.2e-3);
+}
+
 TEST(CollectiveModel, OversubscribedSwitchesSlowWholeNodes) {
   Cluster dgx = load_cluster("dgx-h100:8", kFiles);
   const GroupShape whole = lone_group(64, 8, dgx);
@@ -273,6 +321,9 @@ TEST(CollectiveModel, ASenderIsDoneBeforeItsReceiver) {
   const Cluster a100 = load_cluster("dgx-a100-80gb", kFiles);
   const CollectiveModel pair(lone_group(2, 1, a100), a100);
   EXPECT_NEAR((pair.hand_over_time(64_MiB) - pair.hand_over_time(0_B)).count(), 224e-6, 1e-6);
+  // 1 MiB leaves it in 3.5 us, sooner than the fences of blocks take.
+  const double fences = shipped_collective_profile().send_block;
+  EXPECT_NEAR((pair.hand_over_time(1_MiB) - pair.hand_over_time(0_B)).count(), fences, 1e-9);
   EXPECT_EQ(CollectiveModel(GroupShape{}, a100).hand_over_time(1_GiB).count(), 0);
 }
 

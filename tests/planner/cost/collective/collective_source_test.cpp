@@ -60,10 +60,20 @@ TEST(CollectiveSource, HasTheHostsThatItNames) {
   EXPECT_EQ(vidurs.name, a40.name);
 }
 
+TEST(CollectiveSource, SaysWhereItRanWithoutLl128) {
+  EXPECT_FALSE(source_has_ll128("dgx-b200", "nccl-tests style, one node"));
+  EXPECT_TRUE(source_has_ll128("dgx-h100", "nccl-tests style, one node"));
+  EXPECT_TRUE(source_has_ll128("dgx-b200", "azure_ND_GB200_v6"));
+  EXPECT_TRUE(source_has_ll128("dgx-b200", ""));
+}
+
 TEST(CollectiveSource, EveryShippedFactCanBeSet) {
   for (const auto& [name, source] : shipped_collective_sources()) {
     for (const auto& [cluster, facts] : source.hosts) {
       EXPECT_NO_THROW((void)host_of_source(profiles::load_cluster(cluster, kFiles), name)) << name;
+    }
+    for (const std::string& cluster : source.without_ll128) {
+      EXPECT_NO_THROW((void)profiles::load_cluster(cluster, kFiles)) << name;
     }
   }
 }

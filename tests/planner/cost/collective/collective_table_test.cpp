@@ -56,6 +56,10 @@ TEST_F(CollectiveTable, ReportsAreOfTheSourcesHostAndItsWayOfTiming) {
   };
   EXPECT_GT(report(0), 2 * report(1));  // its switches let nothing through
   EXPECT_LT(report(2), report(3));      // the sender's kernel, not the receiver's
+  const std::string gather = "all_gather,16777216,8,1,dgx-b200,1,";
+  const auto gathers = read(header + gather + "nccl-tests style\n" + gather + "azure\n");
+  const profiles::Cluster b200 = profiles::load_cluster("dgx-b200", {});
+  EXPECT_GT(reported_time(gathers.at(0), b200), reported_time(gathers.at(1), b200));  // no LL128
 }
 
 TEST_F(CollectiveTable, KnowsHowRowsWereTimed) {

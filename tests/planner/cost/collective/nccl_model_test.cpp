@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <set>
+
 #include "profiles/cluster_load.h"
 #include "profiles/input_error.h"
 
@@ -125,6 +127,21 @@ TEST(NcclModel, SocketsBetweenNodesHaveNoLl128) {
   a100.inter_kind = profiles::InterNodeKind::Ethernet;
   EXPECT_FALSE(has_ll128(2));
   EXPECT_TRUE(has_ll128(1));  // its NVLinks are what they were
+}
+
+TEST(NcclModel, LeavesLl128OutWhereItIsToldTo) {
+  const Cluster h100 = load_cluster("dgx-h100", kFiles);
+  const auto constants = load_nccl_constants("2.28", kFiles);
+  const auto protocols = [&](bool ll128) {
+    std::set<Protocol> out;
+    const NcclModel model(lone_group(8, 1, h100), h100, constants, ll128);
+    for (const NcclCandidate& one : model.candidates(Collective::AllGather)) {
+      out.insert(one.protocol);
+    }
+    return out;
+  };
+  EXPECT_EQ(protocols(true), (std::set{Protocol::Ll, Protocol::Ll128, Protocol::Simple}));
+  EXPECT_EQ(protocols(false), (std::set{Protocol::Ll, Protocol::Simple}));
 }
 
 TEST(NcclModel, OneRankAndExchangesHaveNoCandidates) {
